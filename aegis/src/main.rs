@@ -1,0 +1,2 @@
+//! The aegis binary.
+fn main() {}

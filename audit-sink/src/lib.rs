@@ -1,0 +1,1 @@
+//! The audit-sink crate of Aegis.

@@ -1,0 +1,300 @@
+//! Names the failure of a root entity from its symptoms and its recent changes: an ordered table of
+//! rules, the most certain first, with an honest `unknown` at its end.
+
+use aegis_schemas::{CauseKind, Entity, FailureKind, Timestamp};
+
+use super::config::{Config, seconds};
+use super::symptom::{Kind, Symptom, restarts_within};
+use super::world::{SeenChange, Workload, World};
+
+/// Changes by Aegis itself are not suspects of the failure that they answer.
+pub(super) const OWN_MANAGER: &str = "aegis-executor";
+
+/// How much later than its effect a change may be reported: metrics and the watch race.
+const REPORT_SLACK_S: u64 = 15;
+
+/// The failure's name with its most likely cause.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Diagnosis {
+    pub(super) kind: FailureKind,
+    pub(super) cause: CauseKind,
+    /// Where the cause lies; the root itself but for upstream causes.
+    pub(super) entity: Entity,
+    /// In thousandths.
+    pub(super) confidence: u16,
+    pub(super) because: Vec<String>,
+}
+
+/// What is looked at.
+pub(super) struct Case<'a> {
+    pub(super) config: &'a Config,
+    pub(super) world: &'a World,
+    pub(super) now: Timestamp,
+    pub(super) root: &'a Entity,
+    pub(super) symptoms: &'a [Symptom],
+    /// Since when the root is sick.
+    pub(super) since: Timestamp,
+}
+
+impl Case<'_> {
+    pub(super) fn get(&self, kind: Kind) -> Option<&Symptom> {
+        self.symptoms.iter().find(|symptom| symptom.kind == kind)
+    }
+
+    pub(super) fn workload(&self) -> Option<&Workload> {
+        self.world.workloads.get(self.root)
+    }
+
+    /// A change of the template shortly before the onset, unless that template has proved healthy.
+    pub(super) fn suspect_change(&self) -> Option<&SeenChange> {
+        let workload = self.workload()?;
+        let change = workload.template_change(OWN_MANAGER)?;
+        let recent = self.now.since(change.at) <= seconds(self.config.change_window_s);
+        let before = change.at <= self.since + seconds(REPORT_SLACK_S);
+        let proved = workload
+            .template_hash()
+            .and_then(|hash| workload.healthy.get(hash))
+            .is_some_and(|healthy| *healthy > change.at);
+        // A later change by Aegis (a rollback) has replaced the suspect template.
+        let replaced = workload
+            .changes
+            .iter()
+            .any(|seen| seen.at > change.at && seen.change.what == "template");
+        (recent && before && !proved && !replaced).then_some(change)
+    }
+
+    /// Whether all pods with the symptom are of the present template.
+    fn only_new_pods(&self, symptom: &Symptom) -> bool {
+        let Some(hash) = self.workload().and_then(Workload::template_hash) else {
+            return true;
+        };
+        symptom
+            .pods
+            .iter()
+            .filter_map(|pod| self.world.pods.get(pod))
+            .all(|pod| pod.state.template_hash == hash)
+    }
+
+    fn diagnosis(
+        &self,
+        kind: FailureKind,
+        cause: CauseKind,
+        confidence: u16,
+        because: Vec<String>,
+    ) -> Diagnosis {
+        Diagnosis {
+            kind,
+            cause,
+            entity: self.root.clone(),
+            confidence,
+            because,
+        }
+    }
+}
+
+/// The name of the failure and its most likely cause.
+pub(super) fn classify(case: &Case<'_>) -> Diagnosis {
+    pods_that_fail(case)
+        .or_else(|| out_of_resources(case))
+        .or_else(|| bad_answers(case))
+        .unwrap_or_else(|| {
+            let because = case.symptoms.iter().map(|s| s.text.clone()).collect();
+            let kind = if case.get(Kind::LoadLow).is_some() {
+                FailureKind::TrafficDrop
+            } else {
+                FailureKind::Unknown
+            };
+            case.diagnosis(kind, CauseKind::Itself, 200, because)
+        })
+}
+
+fn pods_that_fail(case: &Case<'_>) -> Option<Diagnosis> {
+    if let Some(zero) = case.get(Kind::ScaledToZero) {
+        return Some(case.diagnosis(
+            FailureKind::ScaledToZero,
+            CauseKind::RecentChange,
+            950,
+            vec![zero.text.clone()],
+        ));
+    }
+    let change = case.suspect_change();
+    for (kind, named, confidence) in [
+        (Kind::ImagePull, FailureKind::ImagePull, 950),
+        (Kind::CrashLoop, FailureKind::BadRollout, 950),
+        (Kind::OutOfMemory, FailureKind::BadRollout, 850),
+        (Kind::NotReady, FailureKind::BadRollout, 850),
+    ] {
+        if let (Some(symptom), Some(change)) = (case.get(kind), change)
+            && case.only_new_pods(symptom)
+        {
+            return Some(case.diagnosis(
+                named,
+                CauseKind::RecentChange,
+                confidence,
+                vec![symptom.text.clone(), blame_change(change, case)],
+            ));
+        }
+    }
+    if let Some(pull) = case.get(Kind::ImagePull) {
+        return Some(case.diagnosis(
+            FailureKind::ImagePull,
+            CauseKind::Itself,
+            700,
+            vec![pull.text.clone()],
+        ));
+    }
+    if let Some(oom) = case.get(Kind::OutOfMemory) {
+        return Some(out_of_memory(case, oom));
+    }
+    let crash = case.get(Kind::CrashLoop)?;
+    let pods = case.world.pods_of(case.root).count();
+    let siblings_well = crash.pods.len() * 2 <= pods && pods > 1;
+    Some(if siblings_well {
+        case.diagnosis(
+            FailureKind::CrashLoop,
+            CauseKind::ReplicaState,
+            900,
+            vec![
+                crash.text.clone(),
+                "its siblings run the same template and are well".to_owned(),
+                "nobody changed the template".to_owned(),
+            ],
+        )
+    } else {
+        case.diagnosis(
+            FailureKind::CrashLoop,
+            CauseKind::Itself,
+            500,
+            vec![crash.text.clone(), "nobody changed the template".to_owned()],
+        )
+    })
+}
+
+/// A limit below what is needed kills again and again, soon after each start; a leak takes its time.
+fn out_of_memory(case: &Case<'_>, oom: &Symptom) -> Diagnosis {
+    const SOON_S: u64 = 120;
+    let again_soon = oom
+        .pods
+        .iter()
+        .filter_map(|pod| case.world.pods.get(pod))
+        .any(|pod| {
+            restarts_within(pod, case.now, case.config.restart_window_s) >= 3
+                && pod
+                    .restarts
+                    .iter()
+                    .zip(pod.restarts.iter().skip(1))
+                    .all(|(a, b)| b.since(*a) < seconds(SOON_S))
+        });
+    if again_soon {
+        case.diagnosis(
+            FailureKind::OomLimitTooLow,
+            CauseKind::ExhaustedResource,
+            750,
+            vec![
+                oom.text.clone(),
+                format!("again within {SOON_S} s of each start"),
+            ],
+        )
+    } else {
+        case.diagnosis(
+            FailureKind::MemoryLeak,
+            CauseKind::ExhaustedResource,
+            800,
+            vec![oom.text.clone(), "nobody changed the template".to_owned()],
+        )
+    }
+}
+
+fn out_of_resources(case: &Case<'_>) -> Option<Diagnosis> {
+    if let Some(memory) = case.get(Kind::Memory) {
+        return Some(match case.suspect_change() {
+            Some(change) => case.diagnosis(
+                FailureKind::BadRollout,
+                CauseKind::RecentChange,
+                750,
+                vec![memory.text.clone(), blame_change(change, case)],
+            ),
+            None => case.diagnosis(
+                FailureKind::MemoryLeak,
+                CauseKind::ExhaustedResource,
+                800,
+                vec![memory.text.clone()],
+            ),
+        });
+    }
+    let cpu = case.get(Kind::Cpu)?;
+    if let Some(load) = case.get(Kind::LoadHigh) {
+        return Some(case.diagnosis(
+            FailureKind::LoadSpike,
+            CauseKind::Load,
+            900,
+            vec![cpu.text.clone(), load.text.clone()],
+        ));
+    }
+    Some(match case.suspect_change() {
+        Some(change) => case.diagnosis(
+            FailureKind::BadRollout,
+            CauseKind::RecentChange,
+            800,
+            vec![cpu.text.clone(), blame_change(change, case)],
+        ),
+        None => case.diagnosis(
+            FailureKind::CpuSaturation,
+            CauseKind::ExhaustedResource,
+            750,
+            vec![cpu.text.clone()],
+        ),
+    })
+}
+
+fn bad_answers(case: &Case<'_>) -> Option<Diagnosis> {
+    let bad = case.get(Kind::Errors).or_else(|| case.get(Kind::Latency));
+    let call = case
+        .get(Kind::CallErrors)
+        .or_else(|| case.get(Kind::CallLatency));
+    let symptom = bad.or(call)?;
+    if let Some(change) = case.suspect_change() {
+        return Some(case.diagnosis(
+            FailureKind::BadRollout,
+            CauseKind::RecentChange,
+            850,
+            vec![symptom.text.clone(), blame_change(change, case)],
+        ));
+    }
+    let peer = call.and_then(|call| {
+        let name = call.peer.as_ref()?;
+        let callee = case
+            .world
+            .callees(case.root)
+            .find(|callee| callee.name == *name)?;
+        Some((callee, call))
+    });
+    if let Some((callee, call)) = peer {
+        return Some(Diagnosis {
+            kind: FailureKind::DependencyLatency,
+            cause: CauseKind::Upstream,
+            entity: callee.clone(),
+            confidence: 600,
+            because: vec![call.text.clone()],
+        });
+    }
+    let kind = if symptom.kind == Kind::Errors {
+        FailureKind::ErrorSpike
+    } else {
+        FailureKind::Latency
+    };
+    Some(case.diagnosis(kind, CauseKind::Itself, 400, vec![symptom.text.clone()]))
+}
+
+/// The change in words, with how long before the onset it was.
+pub(super) fn blame_change(change: &SeenChange, case: &Case<'_>) -> String {
+    let said = &change.change;
+    format!(
+        "`{}` changed the {} {} s before: {} -> {}",
+        said.by,
+        said.what,
+        case.since.since(change.at).as_secs(),
+        said.from,
+        said.to
+    )
+}

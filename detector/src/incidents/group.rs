@@ -1,0 +1,74 @@
+//! Groups what has one cause: every sick workload is led back to the one whose sickness explains it.
+//!
+//! Errors and slowness travel from the callee to its callers, a lack of requests from the caller to
+//! its callees. What has an origin of its own (pods that fail, a resource that ran out, a suspect
+//! change) is explained by nobody else, so two faults stay two incidents even when one calls the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aegis_schemas::Entity;
+
+use super::symptom::{Kind, Symptom};
+use super::world::World;
+
+/// The sick entities by the root that explains them. `own_cause` tells of an entity whether a change
+/// of its own would explain it.
+pub(super) fn groups(
+    world: &World,
+    sick: &BTreeMap<Entity, Vec<Symptom>>,
+    own_cause: impl Fn(&Entity) -> bool,
+) -> BTreeMap<Entity, BTreeSet<Entity>> {
+    let mut groups: BTreeMap<Entity, BTreeSet<Entity>> = BTreeMap::new();
+    for entity in sick.keys() {
+        if let Some(root) = root(world, sick, &own_cause, entity) {
+            groups.entry(root).or_default().insert(entity.clone());
+        }
+    }
+    groups
+}
+
+/// Follows sick callees until one is reached that no other explains.
+fn root(
+    world: &World,
+    sick: &BTreeMap<Entity, Vec<Symptom>>,
+    own_cause: &impl Fn(&Entity) -> bool,
+    start: &Entity,
+) -> Option<Entity> {
+    let is_harmed =
+        |entity: &Entity| sick.get(entity).is_some_and(|all| all.iter().any(|s| s.kind.is_harm()));
+    if !is_harmed(start) {
+        let starved = sick.get(start)?.iter().any(|s| s.kind == Kind::LoadLow);
+        let caller = world.callers(start).find(|caller| is_harmed(caller));
+        return if starved { caller.cloned() } else { None };
+    }
+    let mut at = start.clone();
+    let mut seen = BTreeSet::from([at.clone()]);
+    loop {
+        let symptoms = sick.get(&at)?;
+        if symptoms.iter().any(|s| s.kind.is_intrinsic()) || own_cause(&at) {
+            return Some(at);
+        }
+        let pointed = |callee: &&Entity| {
+            symptoms
+                .iter()
+                .any(|s| s.peer.as_ref().is_some_and(|peer| *peer == callee.name))
+        };
+        let candidates: Vec<&Entity> = world
+            .callees(&at)
+            .filter(|callee| is_harmed(callee) && !seen.contains(*callee))
+            .collect();
+        let next = candidates
+            .iter()
+            .copied()
+            .find(pointed)
+            .or_else(|| candidates.first().copied())
+            .cloned();
+        match next {
+            Some(callee) => {
+                seen.insert(callee.clone());
+                at = callee;
+            }
+            None => return Some(at),
+        }
+    }
+}

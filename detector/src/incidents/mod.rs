@@ -1,0 +1,21 @@
+//! The incident core: signals and anomalies in, incidents and assessments out.
+//!
+//! It reads AEGIS_EVENTS of one cluster in stream order, keeps what is known of every object
+//! ([`world`]), says what is wrong with each workload ([`symptom`]), groups what has one cause
+//! ([`group`]), names the failure ([`classify`]), ranks causes ([`causes`]), recommends acts
+//! ([`recommend`]) and judges every act afterwards ([`assess`]). It judges from signals and anomalies
+//! alone: what the executor or policy think of an act plays no part.
+
+mod assess;
+mod causes;
+mod classify;
+mod config;
+mod core;
+mod group;
+mod recommend;
+mod severity;
+mod symptom;
+mod world;
+
+pub use self::config::{Config, Invalid, Materiality};
+pub use self::core::{Core, State, Stats};

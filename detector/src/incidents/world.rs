@@ -1,0 +1,349 @@
+//! What is known of every object, from signals alone.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use aegis_schemas::signal::{
+    AutoscalerState, Change, NodeState, PodState, Sync, SyncPhase, WorkloadState,
+};
+use aegis_schemas::{Entity, EntityKind, EventId, Signal, SignalBody, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::config::{Config, seconds};
+
+/// The most pods that are remembered; beyond it new ones are not taken in.
+const MAX_PODS: usize = 50_000;
+/// The most changes that are remembered of a workload.
+const MAX_CHANGES: usize = 16;
+/// The most restarts that are remembered of a pod.
+const MAX_RESTARTS: usize = 16;
+
+/// A change with when it came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeenChange {
+    /// The event.
+    pub event: EventId,
+    /// Stream time.
+    pub at: Timestamp,
+    /// What was changed.
+    pub change: Change,
+}
+
+/// A workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Workload {
+    /// Its last stated state.
+    pub state: WorkloadState,
+    /// Its recent changes, oldest first.
+    pub changes: VecDeque<SeenChange>,
+    /// Whom it calls.
+    pub callees: BTreeSet<Entity>,
+    /// Since when all its replicas are ready at the present template.
+    pub whole_since: Option<Timestamp>,
+    /// Template hashes that were healthy for long enough, with when they last were.
+    pub healthy: BTreeMap<String, Timestamp>,
+    /// How many replicas it had when it was last whole.
+    pub healthy_replicas: i32,
+}
+
+impl Workload {
+    /// The hash of the template that it is at.
+    pub fn template_hash(&self) -> Option<&str> {
+        self.state
+            .revisions
+            .iter()
+            .find(|revision| revision.number == self.state.revision)
+            .map(|revision| revision.template_hash.as_str())
+    }
+
+    /// Whether the rollout is done and every replica ready.
+    pub const fn is_whole(&self) -> bool {
+        let state = &self.state;
+        state.observed_generation >= state.generation
+            && state.ready >= state.replicas
+            && state.updated >= state.replicas
+            && state.current == state.replicas
+    }
+
+    /// Whether a rollout is under way.
+    pub const fn is_rolling(&self) -> bool {
+        let state = &self.state;
+        state.observed_generation < state.generation || state.updated < state.replicas
+    }
+
+    /// The newest change of its template that nobody but `except` made.
+    pub fn template_change(&self, except: &str) -> Option<&SeenChange> {
+        self.changes
+            .iter()
+            .rev()
+            .find(|seen| seen.change.what == "template" && seen.change.by != except)
+    }
+}
+
+/// A pod.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pod {
+    /// Its last stated state.
+    pub state: PodState,
+    /// The event that stated it.
+    pub event: EventId,
+    /// Since when it is not ready, stream time; none while it is.
+    pub unready_since: Option<Timestamp>,
+    /// When it restarted, oldest first, stream time.
+    pub restarts: VecDeque<Timestamp>,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+}
+
+/// All objects.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct World {
+    /// Workloads.
+    pub workloads: BTreeMap<Entity, Workload>,
+    /// Pods.
+    pub pods: BTreeMap<Entity, Pod>,
+    /// Pods by workload.
+    pub pods_of: BTreeMap<Entity, BTreeSet<Entity>>,
+    /// Nodes.
+    pub nodes: BTreeMap<Entity, NodeState>,
+    /// Autoscalers.
+    pub autoscalers: BTreeMap<Entity, AutoscalerState>,
+    /// When the Kubernetes watch was last known to live, stream time.
+    pub watch_alive: Timestamp,
+    /// The statement of all objects that is under way: what was said in it.
+    sync: Option<(u64, Vec<EntityKind>, BTreeSet<Entity>)>,
+}
+
+impl World {
+    /// Takes one signal in; answers the workloads that it touches.
+    pub fn apply(
+        &mut self,
+        config: &Config,
+        now: Timestamp,
+        event: EventId,
+        signal: &Signal,
+    ) -> BTreeSet<Entity> {
+        let entity = &signal.entity;
+        if let Some((_, _, said)) = &mut self.sync {
+            said.insert(entity.clone());
+        }
+        let mut touched = BTreeSet::new();
+        match &signal.body {
+            SignalBody::Workload(state) => {
+                let workload = self.workloads.entry(entity.clone()).or_default();
+                workload.state = state.clone();
+                touched.insert(entity.clone());
+            }
+            SignalBody::Pod(state) => touched.extend(self.pod(now, event, entity, state)),
+            SignalBody::Node(state) => {
+                self.nodes.insert(entity.clone(), state.clone());
+            }
+            SignalBody::Autoscaler(state) => {
+                touched.extend(state.target.clone());
+                self.autoscalers.insert(entity.clone(), state.clone());
+            }
+            SignalBody::Change(change) => {
+                let workload = self.workloads.entry(entity.clone()).or_default();
+                workload.changes.push_back(SeenChange {
+                    event,
+                    at: now,
+                    change: change.clone(),
+                });
+                while workload.changes.len() > MAX_CHANGES {
+                    workload.changes.pop_front();
+                }
+                touched.insert(entity.clone());
+            }
+            SignalBody::Calls(calls) => {
+                let workload = self.workloads.entry(entity.clone()).or_default();
+                workload.callees = calls.callees.iter().cloned().collect();
+                touched.insert(entity.clone());
+            }
+            SignalBody::Gone(_) => touched.extend(self.forget(entity)),
+            SignalBody::Sync(sync) => touched.extend(self.sync(sync)),
+            SignalBody::Heartbeat(heartbeat) => {
+                let alive = heartbeat.sources.iter().any(|(source, at)| {
+                    source.starts_with("kubernetes")
+                        && heartbeat.clock.since(*at) <= seconds(config.source_silent_s)
+                });
+                if alive {
+                    self.watch_alive = now;
+                }
+            }
+            SignalBody::Genesis(_)
+            | SignalBody::Namespace(_)
+            | SignalBody::DisruptionBudget(_)
+            | SignalBody::KubernetesEvent(_)
+            | SignalBody::LogRates(_)
+            | SignalBody::Alert(_)
+            | SignalBody::Unknown => {}
+        }
+        touched
+    }
+
+    /// Remembers since when a workload is whole and without symptoms, and which of its templates
+    /// proved healthy that way: what a rollback may go back to.
+    pub fn note_health(&mut self, config: &Config, now: Timestamp, entity: &Entity, sick: bool) {
+        let Some(workload) = self.workloads.get_mut(entity) else {
+            return;
+        };
+        if sick || !workload.is_whole() || workload.state.replicas == 0 {
+            workload.whole_since = None;
+            return;
+        }
+        let since = *workload.whole_since.get_or_insert(now);
+        if now.since(since) < seconds(config.healthy_after_s) {
+            return;
+        }
+        workload.healthy_replicas = workload.state.replicas;
+        if let Some(hash) = workload.template_hash().map(str::to_owned) {
+            workload.healthy.insert(hash, now);
+        }
+        let known: BTreeSet<&str> = workload
+            .state
+            .revisions
+            .iter()
+            .map(|revision| revision.template_hash.as_str())
+            .collect();
+        workload
+            .healthy
+            .retain(|hash, _| known.contains(hash.as_str()));
+    }
+
+    /// The pods of a workload that are not being deleted.
+    pub fn pods_of<'a>(&'a self, workload: &Entity) -> impl Iterator<Item = (&'a Entity, &'a Pod)> {
+        self.pods_of
+            .get(workload)
+            .into_iter()
+            .flatten()
+            .filter_map(|entity| Some((entity, self.pods.get(entity)?)))
+            .filter(|(_, pod)| !pod.state.deleting)
+    }
+
+    /// Who calls `entity`.
+    pub fn callers(&self, entity: &Entity) -> impl Iterator<Item = &Entity> {
+        self.workloads
+            .iter()
+            .filter(move |(_, workload)| workload.callees.contains(entity))
+            .map(|(caller, _)| caller)
+    }
+
+    /// Whom `entity` calls.
+    pub fn callees(&self, entity: &Entity) -> impl Iterator<Item = &Entity> {
+        self.workloads
+            .get(entity)
+            .into_iter()
+            .flat_map(|workload| &workload.callees)
+    }
+
+    /// The autoscaler that owns a workload's replicas.
+    pub fn autoscaler_of(&self, workload: &Entity) -> Option<(&Entity, &AutoscalerState)> {
+        self.autoscalers
+            .iter()
+            .find(|(_, state)| state.target.as_ref() == Some(workload))
+    }
+
+    fn pod(
+        &mut self,
+        now: Timestamp,
+        event: EventId,
+        entity: &Entity,
+        state: &PodState,
+    ) -> Option<Entity> {
+        if !self.pods.contains_key(entity) && self.pods.len() >= MAX_PODS {
+            return None;
+        }
+        let pod = self.pods.entry(entity.clone()).or_insert_with(|| Pod {
+            first_seen: now,
+            ..Pod::default()
+        });
+        if pod.state.uid != state.uid {
+            *pod = Pod {
+                first_seen: now,
+                ..Pod::default()
+            };
+        } else {
+            let more = usize::try_from(state.restarts - pod.state.restarts).unwrap_or(0);
+            for _ in 0..more.min(MAX_RESTARTS) {
+                pod.restarts.push_back(now);
+            }
+            while pod.restarts.len() > MAX_RESTARTS {
+                pod.restarts.pop_front();
+            }
+        }
+        pod.unready_since = match (state.ready, pod.unready_since) {
+            (true, _) => None,
+            (false, Some(since)) => Some(since),
+            (false, None) => Some(now),
+        };
+        let before = std::mem::replace(&mut pod.state, state.clone()).workload;
+        pod.event = event;
+        if before != state.workload
+            && let Some(before) = &before
+            && let Some(pods) = self.pods_of.get_mut(before)
+        {
+            pods.remove(entity);
+        }
+        let workload = state.workload.clone()?;
+        self.pods_of
+            .entry(workload.clone())
+            .or_default()
+            .insert(entity.clone());
+        Some(workload)
+    }
+
+    fn forget(&mut self, entity: &Entity) -> Option<Entity> {
+        match entity.kind {
+            EntityKind::Pod => {
+                let workload = self.pods.remove(entity)?.state.workload?;
+                if let Some(pods) = self.pods_of.get_mut(&workload) {
+                    pods.remove(entity);
+                }
+                Some(workload)
+            }
+            EntityKind::Node => {
+                self.nodes.remove(entity);
+                None
+            }
+            EntityKind::HorizontalPodAutoscaler => {
+                self.autoscalers.remove(entity).and_then(|state| state.target)
+            }
+            _ => {
+                self.workloads.remove(entity);
+                self.pods_of.remove(entity);
+                Some(entity.clone())
+            }
+        }
+    }
+
+    /// At the end of a full statement, what was not said is gone.
+    fn sync(&mut self, sync: &Sync) -> BTreeSet<Entity> {
+        match sync.phase {
+            SyncPhase::Begin => {
+                self.sync = Some((sync.round, sync.kinds.clone(), BTreeSet::new()));
+                BTreeSet::new()
+            }
+            SyncPhase::End => {
+                let Some((round, kinds, said)) = self.sync.take() else {
+                    return BTreeSet::new();
+                };
+                if round != sync.round {
+                    return BTreeSet::new();
+                }
+                let missing: Vec<Entity> = self
+                    .workloads
+                    .keys()
+                    .chain(self.pods.keys())
+                    .chain(self.nodes.keys())
+                    .chain(self.autoscalers.keys())
+                    .filter(|entity| kinds.contains(&entity.kind) && !said.contains(*entity))
+                    .cloned()
+                    .collect();
+                missing
+                    .iter()
+                    .filter_map(|entity| self.forget(entity))
+                    .collect()
+            }
+        }
+    }
+}
+

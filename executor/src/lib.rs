@@ -1,0 +1,1 @@
+//! The executor crate of Aegis.

@@ -1,0 +1,1 @@
+//! The nats crate of Aegis.

@@ -1,0 +1,1 @@
+//! The policy crate of Aegis.
