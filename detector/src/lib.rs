@@ -1,1 +1,3 @@
 //! The detector crate of Aegis.
+
+pub mod incidents;

@@ -116,9 +116,9 @@ impl Act {
     pub(super) fn judge(&mut self, view: &View<'_>) -> Option<Assessment> {
         let applied = self.applied?;
         let now = view.now;
-        keep(&mut self.settled_since, self.is_settled(view), now);
-        keep(&mut self.ready_since, self.is_ready(view), now);
-        keep(&mut self.silent_since, self.is_silent(view), now);
+        self.settled_since = kept(self.settled_since, self.is_settled(view), now);
+        self.ready_since = kept(self.ready_since, self.is_ready(view), now);
+        self.silent_since = kept(self.silent_since, self.is_silent(view), now);
         self.watch_neighbours(view);
 
         let held = |since: Option<Timestamp>, long: u64| {
@@ -170,7 +170,9 @@ impl Act {
                 .pods
                 .get(&self.target.entity)
                 .is_none_or(|pod| pod.state.uid != self.target.uid || pod.state.deleting);
-        workload.state.observed_generation >= self.generation && !workload.is_rolling() && pod_replaced
+        workload.state.observed_generation >= self.generation
+            && !workload.is_rolling()
+            && pod_replaced
     }
 
     fn is_ready(&self, view: &View<'_>) -> bool {
@@ -270,18 +272,21 @@ impl Act {
             check(
                 "neighbours",
                 self.harmed_since.is_empty(),
-                harmed.or_else(|| self.harmed_since.keys().next()).map_or_else(
-                    || format!("{} unharmed", neighbours(view.world, self.workload()).len()),
-                    |near| {
-                        let texts: Vec<String> =
-                            view.symptoms(near).iter().map(|s| s.text.clone()).collect();
-                        format!("{} is worse since: {}", near.short(), texts.join("; "))
-                    },
-                ),
+                harmed
+                    .or_else(|| self.harmed_since.keys().next())
+                    .map_or_else(
+                        || format!("{} unharmed", neighbours(view.world, self.workload()).len()),
+                        |near| {
+                            let texts: Vec<String> =
+                                view.symptoms(near).iter().map(|s| s.text.clone()).collect();
+                            format!("{} is worse since: {}", near.short(), texts.join("; "))
+                        },
+                    ),
             ),
             check(
                 "replicas",
-                matches!(self.action, Action::Scale { .. }) || state.replicas >= self.before.replicas,
+                matches!(self.action, Action::Scale { .. })
+                    || state.replicas >= self.before.replicas,
                 format!("{} now, {} before", state.replicas, self.before.replicas),
             ),
         ]
@@ -304,6 +309,7 @@ fn neighbours(world: &World, entity: &Entity) -> BTreeSet<Entity> {
         .collect()
 }
 
-fn keep(since: &mut Option<Timestamp>, holds: bool, now: Timestamp) {
-    *since = holds.then(|| since.unwrap_or(now));
+/// Since when something holds without a break.
+fn kept(since: Option<Timestamp>, holds: bool, now: Timestamp) -> Option<Timestamp> {
+    holds.then(|| since.unwrap_or(now))
 }

@@ -29,7 +29,11 @@ pub(super) fn rank(
     // The diagnosis stays first: the others are what else a person would look at.
     let mut rest = causes.split_off(1);
     rest.retain(|cause| (&cause.entity, cause.kind) != (&causes[0].entity, causes[0].kind));
-    rest.sort_by(|a, b| b.confidence.cmp(&a.confidence).then_with(|| a.entity.cmp(&b.entity)));
+    rest.sort_by(|a, b| {
+        b.confidence
+            .cmp(&a.confidence)
+            .then_with(|| a.entity.cmp(&b.entity))
+    });
     rest.dedup_by(|a, b| a.entity == b.entity && a.kind == b.kind);
     let ceiling = causes[0].confidence;
     causes.extend(rest.into_iter().map(|cause| Cause {

@@ -118,7 +118,10 @@ impl Config {
         let config: Self = toml::from_str(text).map_err(|error| Invalid(error.to_string()))?;
         let positive = [
             ("scale_target_utilisation", config.scale_target_utilisation),
-            ("materiality.load_factor", config.materiality.load_factor - 1.0),
+            (
+                "materiality.load_factor",
+                config.materiality.load_factor - 1.0,
+            ),
             ("scale_max_factor", config.scale_max_factor - 1.0),
         ];
         match positive.iter().find(|(_, value)| *value <= 0.0) {

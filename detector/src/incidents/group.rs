@@ -34,8 +34,10 @@ fn root(
     own_cause: &impl Fn(&Entity) -> bool,
     start: &Entity,
 ) -> Option<Entity> {
-    let is_harmed =
-        |entity: &Entity| sick.get(entity).is_some_and(|all| all.iter().any(|s| s.kind.is_harm()));
+    let is_harmed = |entity: &Entity| {
+        sick.get(entity)
+            .is_some_and(|all| all.iter().any(|s| s.kind.is_harm()))
+    };
     if !is_harmed(start) {
         let starved = sick.get(start)?.iter().any(|s| s.kind == Kind::LoadLow);
         let caller = world.callers(start).find(|caller| is_harmed(caller));

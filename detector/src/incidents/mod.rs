@@ -12,6 +12,7 @@ mod classify;
 mod config;
 mod core;
 mod group;
+mod lifecycle;
 mod recommend;
 mod severity;
 mod symptom;

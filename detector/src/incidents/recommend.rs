@@ -200,10 +200,15 @@ fn scale_out(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Re
     let by_load = case
         .get(Kind::LoadHigh)
         .filter(|load| load.expected > 0.0)
-        .map_or(0.0, |load| f64::from(from) * load.value / load.expected * cpu.expected
-            / case.config.scale_target_utilisation);
+        .map_or(0.0, |load| {
+            f64::from(from) * load.value / load.expected * cpu.expected
+                / case.config.scale_target_utilisation
+        });
     let ceiling = (f64::from(from) * case.config.scale_max_factor).ceil();
-    let wanted = by_cpu.max(by_load).ceil().clamp(f64::from(from) + 1.0, ceiling);
+    let wanted = by_cpu
+        .max(by_load)
+        .ceil()
+        .clamp(f64::from(from) + 1.0, ceiling);
     let to = (wanted as i32).min(case.config.scale_max_replicas);
     let mut against = deleting(workload);
     if let Some((autoscaler, _)) = case.world.autoscaler_of(case.root) {

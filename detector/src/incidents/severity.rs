@@ -7,10 +7,9 @@ use super::world::World;
 
 /// The severity of `symptoms` of `entity`.
 pub(super) fn severity(world: &World, entity: &Entity, symptoms: &[Symptom]) -> Severity {
-    let (ready, replicas) = world
-        .workloads
-        .get(entity)
-        .map_or((0, 0), |workload| (workload.state.ready, workload.state.replicas));
+    let (ready, replicas) = world.workloads.get(entity).map_or((0, 0), |workload| {
+        (workload.state.ready, workload.state.replicas)
+    });
     let value = |kind: Kind| {
         symptoms
             .iter()

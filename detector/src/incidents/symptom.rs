@@ -11,7 +11,7 @@ use super::world::{Pod, Workload, World};
 
 /// The kinds of symptom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
+pub(super) enum Kind {
     /// A container ends again and again.
     CrashLoop,
     /// A container was killed for its memory.
@@ -66,23 +66,23 @@ impl Kind {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Symptom {
+pub(super) struct Symptom {
     /// What.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// The pods that show it; empty when it is the workload's.
-    pub pods: BTreeSet<Entity>,
+    pub(super) pods: BTreeSet<Entity>,
     /// The workload called, for symptoms of calls.
-    pub peer: Option<Name>,
+    pub(super) peer: Option<Name>,
     /// The event that it rests on.
-    pub event: EventId,
+    pub(super) event: EventId,
     /// When it was last known to hold, stream time.
-    pub at: Timestamp,
+    pub(super) at: Timestamp,
     /// What is measured; a count for object states.
-    pub value: f64,
+    pub(super) value: f64,
     /// What it used to be.
-    pub expected: f64,
+    pub(super) expected: f64,
     /// In words.
-    pub text: String,
+    pub(super) text: String,
 }
 
 impl Symptom {
@@ -112,13 +112,13 @@ impl Symptom {
 
 /// An open episode as last said, with when and in which event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Episode {
+pub(super) struct Episode {
     /// The event that said it last.
-    pub event: EventId,
+    pub(super) event: EventId,
     /// Stream time of that event.
-    pub at: Timestamp,
+    pub(super) at: Timestamp,
     /// What it said.
-    pub anomaly: Anomaly,
+    pub(super) anomaly: Anomaly,
 }
 
 /// All symptoms of `entity` at `now`.
@@ -144,7 +144,12 @@ pub(super) fn symptoms(
     found
 }
 
-fn object_symptoms(config: &Config, world: &World, now: Timestamp, entity: &Entity) -> Vec<Symptom> {
+fn object_symptoms(
+    config: &Config,
+    world: &World,
+    now: Timestamp,
+    entity: &Entity,
+) -> Vec<Symptom> {
     let Some(workload) = world.workloads.get(entity) else {
         return Vec::new();
     };
@@ -175,7 +180,10 @@ fn object_symptoms(config: &Config, world: &World, now: Timestamp, entity: &Enti
         })
     };
     let oom = |pod: &Pod| {
-        pod.state.terminated.as_ref().is_some_and(|end| end.reason == "OOMKilled")
+        pod.state
+            .terminated
+            .as_ref()
+            .is_some_and(|end| end.reason == "OOMKilled")
             && restarts_within(pod, now, config.restart_window_s) > 0
     };
     let mut found: Vec<Symptom> = [
@@ -228,10 +236,12 @@ fn scaled_to_zero(
 }
 
 fn is_image_pull(pod: &Pod) -> bool {
-    pod.state
-        .waiting
-        .as_deref()
-        .is_some_and(|why| matches!(why, "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName"))
+    pod.state.waiting.as_deref().is_some_and(|why| {
+        matches!(
+            why,
+            "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName"
+        )
+    })
 }
 
 fn is_crash_loop(config: &Config, now: Timestamp, pod: &Pod) -> bool {
@@ -273,15 +283,27 @@ fn metric_symptom(config: &Config, episode: &Episode, blame: &Blame) -> Option<S
     let (kind, text) = match feature {
         "cpu_utilisation" if up && value >= m.cpu_utilisation => (
             Kind::Cpu,
-            format!("CPU at {} of its limit, usually {}", percent(value), percent(expected)),
+            format!(
+                "CPU at {} of its limit, usually {}",
+                percent(value),
+                percent(expected)
+            ),
         ),
         "memory_utilisation" if up && value >= m.memory_utilisation => (
             Kind::Memory,
-            format!("memory at {} of its limit, usually {}", percent(value), percent(expected)),
+            format!(
+                "memory at {} of its limit, usually {}",
+                percent(value),
+                percent(expected)
+            ),
         ),
         "error_ratio" if failing => (
             Kind::Errors,
-            format!("{} of answers are errors, usually {}", percent(value), percent(expected)),
+            format!(
+                "{} of answers are errors, usually {}",
+                percent(value),
+                percent(expected)
+            ),
         ),
         "latency_p99" | "latency_mean" | "latency_p50" if slow => (
             Kind::Latency,

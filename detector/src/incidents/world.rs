@@ -19,35 +19,35 @@ const MAX_RESTARTS: usize = 16;
 
 /// A change with when it came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SeenChange {
+pub(super) struct SeenChange {
     /// The event.
-    pub event: EventId,
+    pub(super) event: EventId,
     /// Stream time.
-    pub at: Timestamp,
+    pub(super) at: Timestamp,
     /// What was changed.
-    pub change: Change,
+    pub(super) change: Change,
 }
 
 /// A workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Workload {
+pub(super) struct Workload {
     /// Its last stated state.
-    pub state: WorkloadState,
+    pub(super) state: WorkloadState,
     /// Its recent changes, oldest first.
-    pub changes: VecDeque<SeenChange>,
+    pub(super) changes: VecDeque<SeenChange>,
     /// Whom it calls.
-    pub callees: BTreeSet<Entity>,
-    /// Since when all its replicas are ready at the present template.
-    pub whole_since: Option<Timestamp>,
+    pub(super) callees: BTreeSet<Entity>,
+    /// Since when all its replicas are ready, and at which template.
+    pub(super) whole_since: Option<(Timestamp, Option<String>)>,
     /// Template hashes that were healthy for long enough, with when they last were.
-    pub healthy: BTreeMap<String, Timestamp>,
+    pub(super) healthy: BTreeMap<String, Timestamp>,
     /// How many replicas it had when it was last whole.
-    pub healthy_replicas: i32,
+    pub(super) healthy_replicas: i32,
 }
 
 impl Workload {
     /// The hash of the template that it is at.
-    pub fn template_hash(&self) -> Option<&str> {
+    pub(super) fn template_hash(&self) -> Option<&str> {
         self.state
             .revisions
             .iter()
@@ -56,7 +56,7 @@ impl Workload {
     }
 
     /// Whether the rollout is done and every replica ready.
-    pub const fn is_whole(&self) -> bool {
+    pub(super) const fn is_whole(&self) -> bool {
         let state = &self.state;
         state.observed_generation >= state.generation
             && state.ready >= state.replicas
@@ -65,13 +65,13 @@ impl Workload {
     }
 
     /// Whether a rollout is under way.
-    pub const fn is_rolling(&self) -> bool {
+    pub(super) const fn is_rolling(&self) -> bool {
         let state = &self.state;
         state.observed_generation < state.generation || state.updated < state.replicas
     }
 
     /// The newest change of its template that nobody but `except` made.
-    pub fn template_change(&self, except: &str) -> Option<&SeenChange> {
+    pub(super) fn template_change(&self, except: &str) -> Option<&SeenChange> {
         self.changes
             .iter()
             .rev()
@@ -81,41 +81,41 @@ impl Workload {
 
 /// A pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Pod {
+pub(super) struct Pod {
     /// Its last stated state.
-    pub state: PodState,
+    pub(super) state: PodState,
     /// The event that stated it.
-    pub event: EventId,
+    pub(super) event: EventId,
     /// Since when it is not ready, stream time; none while it is.
-    pub unready_since: Option<Timestamp>,
+    pub(super) unready_since: Option<Timestamp>,
     /// When it restarted, oldest first, stream time.
-    pub restarts: VecDeque<Timestamp>,
+    pub(super) restarts: VecDeque<Timestamp>,
     /// When it was first seen.
-    pub first_seen: Timestamp,
+    pub(super) first_seen: Timestamp,
 }
 
 /// All objects.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct World {
+pub(super) struct World {
     /// Workloads.
-    pub workloads: BTreeMap<Entity, Workload>,
+    pub(super) workloads: BTreeMap<Entity, Workload>,
     /// Pods.
-    pub pods: BTreeMap<Entity, Pod>,
+    pub(super) pods: BTreeMap<Entity, Pod>,
     /// Pods by workload.
-    pub pods_of: BTreeMap<Entity, BTreeSet<Entity>>,
+    pub(super) pods_of: BTreeMap<Entity, BTreeSet<Entity>>,
     /// Nodes.
-    pub nodes: BTreeMap<Entity, NodeState>,
+    pub(super) nodes: BTreeMap<Entity, NodeState>,
     /// Autoscalers.
-    pub autoscalers: BTreeMap<Entity, AutoscalerState>,
+    pub(super) autoscalers: BTreeMap<Entity, AutoscalerState>,
     /// When the Kubernetes watch was last known to live, stream time.
-    pub watch_alive: Timestamp,
+    pub(super) watch_alive: Timestamp,
     /// The statement of all objects that is under way: what was said in it.
     sync: Option<(u64, Vec<EntityKind>, BTreeSet<Entity>)>,
 }
 
 impl World {
     /// Takes one signal in; answers the workloads that it touches.
-    pub fn apply(
+    pub(super) fn apply(
         &mut self,
         config: &Config,
         now: Timestamp,
@@ -182,7 +182,13 @@ impl World {
 
     /// Remembers since when a workload is whole and without symptoms, and which of its templates
     /// proved healthy that way: what a rollback may go back to.
-    pub fn note_health(&mut self, config: &Config, now: Timestamp, entity: &Entity, sick: bool) {
+    pub(super) fn note_health(
+        &mut self,
+        config: &Config,
+        now: Timestamp,
+        entity: &Entity,
+        sick: bool,
+    ) {
         let Some(workload) = self.workloads.get_mut(entity) else {
             return;
         };
@@ -190,12 +196,17 @@ impl World {
             workload.whole_since = None;
             return;
         }
-        let since = *workload.whole_since.get_or_insert(now);
+        let hash = workload.template_hash().map(str::to_owned);
+        let since = match &workload.whole_since {
+            Some((since, of)) if *of == hash => *since,
+            _ => now,
+        };
+        workload.whole_since = Some((since, hash.clone()));
         if now.since(since) < seconds(config.healthy_after_s) {
             return;
         }
         workload.healthy_replicas = workload.state.replicas;
-        if let Some(hash) = workload.template_hash().map(str::to_owned) {
+        if let Some(hash) = hash {
             workload.healthy.insert(hash, now);
         }
         let known: BTreeSet<&str> = workload
@@ -210,7 +221,10 @@ impl World {
     }
 
     /// The pods of a workload that are not being deleted.
-    pub fn pods_of<'a>(&'a self, workload: &Entity) -> impl Iterator<Item = (&'a Entity, &'a Pod)> {
+    pub(super) fn pods_of<'a>(
+        &'a self,
+        workload: &Entity,
+    ) -> impl Iterator<Item = (&'a Entity, &'a Pod)> {
         self.pods_of
             .get(workload)
             .into_iter()
@@ -220,7 +234,7 @@ impl World {
     }
 
     /// Who calls `entity`.
-    pub fn callers(&self, entity: &Entity) -> impl Iterator<Item = &Entity> {
+    pub(super) fn callers(&self, entity: &Entity) -> impl Iterator<Item = &Entity> {
         self.workloads
             .iter()
             .filter(move |(_, workload)| workload.callees.contains(entity))
@@ -228,7 +242,7 @@ impl World {
     }
 
     /// Whom `entity` calls.
-    pub fn callees(&self, entity: &Entity) -> impl Iterator<Item = &Entity> {
+    pub(super) fn callees(&self, entity: &Entity) -> impl Iterator<Item = &Entity> {
         self.workloads
             .get(entity)
             .into_iter()
@@ -236,7 +250,7 @@ impl World {
     }
 
     /// The autoscaler that owns a workload's replicas.
-    pub fn autoscaler_of(&self, workload: &Entity) -> Option<(&Entity, &AutoscalerState)> {
+    pub(super) fn autoscaler_of(&self, workload: &Entity) -> Option<(&Entity, &AutoscalerState)> {
         self.autoscalers
             .iter()
             .find(|(_, state)| state.target.as_ref() == Some(workload))
@@ -304,9 +318,10 @@ impl World {
                 self.nodes.remove(entity);
                 None
             }
-            EntityKind::HorizontalPodAutoscaler => {
-                self.autoscalers.remove(entity).and_then(|state| state.target)
-            }
+            EntityKind::HorizontalPodAutoscaler => self
+                .autoscalers
+                .remove(entity)
+                .and_then(|state| state.target),
             _ => {
                 self.workloads.remove(entity);
                 self.pods_of.remove(entity);
@@ -346,4 +361,3 @@ impl World {
         }
     }
 }
-

@@ -1,0 +1,305 @@
+//! The core itself: takes one event of AEGIS_EVENTS, brings the picture up to date, and says what
+//! follows: incidents from [`super::lifecycle`], verdicts from [`super::assess`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aegis_schemas::pipeline::{self, Emitter, Input, Output, Seen};
+use aegis_schemas::{
+    Anomaly, AnomalyPhase, Cluster, Command, CommandBody, ConfigurationKind, DecisionId, Digest,
+    Entity, Event, FeedbackVerdict, IncidentId, Outcome, OutcomePhase, Signal, SignalBody, Subject,
+    Timestamp, Warrant,
+};
+use serde::{Deserialize, Serialize};
+
+use super::assess::{Act, View};
+use super::config::{Config, seconds};
+use super::lifecycle::Open;
+use super::symptom::{Episode, Symptom, symptoms};
+use super::world::World;
+
+/// The most episodes, open incidents and acts that are remembered; the newest are refused beyond it.
+const MAX_EPISODES: usize = 50_000;
+const MAX_ACTS: usize = 1_000;
+/// How long `not a problem` silences a workload.
+const MUTE_S: u64 = 3_600;
+
+/// What the core counts for its metrics; no decision depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Incidents that are open.
+    pub open: usize,
+    /// Acts that are being judged.
+    pub acts: usize,
+    /// Inputs that another holder of the lease had said before.
+    pub repeated: u64,
+    /// Configurations that were refused.
+    pub invalid_configurations: u64,
+    /// Messages that could not be said, because they were too large.
+    pub unsayable: u64,
+}
+
+/// All that the core remembers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    pub(super) seen: Seen,
+    pub(super) now: Timestamp,
+    pub(super) world: World,
+    /// The configuration that was activated last, if one was.
+    pub(super) activated: Option<String>,
+    pub(super) episodes: BTreeMap<Entity, Episode>,
+    pub(super) sick: BTreeMap<Entity, Vec<Symptom>>,
+    pub(super) sick_since: BTreeMap<Entity, Timestamp>,
+    pub(super) open: BTreeMap<IncidentId, Open>,
+    acts: BTreeMap<DecisionId, Act>,
+    pub(super) muted: BTreeMap<Entity, Timestamp>,
+}
+
+/// The incident core of one cluster.
+#[derive(Clone, Debug)]
+pub struct Core {
+    cluster: Cluster,
+    producer: String,
+    pub(super) config: Config,
+    pub(super) state: State,
+    stats: Stats,
+}
+
+impl Core {
+    /// A core that knows nothing yet. `config` holds until one is activated on the log.
+    #[must_use]
+    pub fn new(cluster: Cluster, config: Config) -> Self {
+        Self {
+            producer: format!("incidents/{cluster}"),
+            cluster,
+            config,
+            state: State::default(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            open: self.state.open.len(),
+            acts: self.state.acts.len(),
+            ..self.stats
+        }
+    }
+
+    /// Takes the event in; answers the workloads that it may have made better or worse.
+    fn take_in(&mut self, input: &Input) -> BTreeSet<Entity> {
+        match &input.event {
+            Event::Signal(signal) if signal.entity.cluster == self.cluster => {
+                self.signal(input, signal)
+            }
+            Event::Anomaly(anomaly) if anomaly.entity.cluster == self.cluster => {
+                self.anomaly(input, anomaly)
+            }
+            Event::Warrant(envelope) => {
+                if let Ok(warrant) = envelope.peek() {
+                    self.expect(&warrant);
+                }
+                BTreeSet::new()
+            }
+            Event::Outcome(outcome) => {
+                self.outcome(outcome);
+                BTreeSet::new()
+            }
+            Event::Command(command) => self.command(command),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn signal(&mut self, input: &Input, signal: &Signal) -> BTreeSet<Entity> {
+        let state = &mut self.state;
+        let touched = state.world.apply(&self.config, state.now, input.id, signal);
+        // Time alone changes symptoms: grace periods end and windows close.
+        if matches!(signal.body, SignalBody::Heartbeat(_)) {
+            state
+                .world
+                .workloads
+                .keys()
+                .chain(state.sick.keys())
+                .cloned()
+                .collect()
+        } else {
+            touched
+        }
+    }
+
+    fn anomaly(&mut self, input: &Input, anomaly: &Anomaly) -> BTreeSet<Entity> {
+        let episodes = &mut self.state.episodes;
+        let entity = anomaly.entity.clone();
+        match anomaly.phase {
+            AnomalyPhase::Closed => {
+                episodes.remove(&entity);
+            }
+            AnomalyPhase::Opened | AnomalyPhase::Grew => {
+                if episodes.len() < MAX_EPISODES || episodes.contains_key(&entity) {
+                    let episode = Episode {
+                        event: input.id,
+                        at: self.state.now,
+                        anomaly: anomaly.clone(),
+                    };
+                    episodes.insert(entity.clone(), episode);
+                }
+            }
+        }
+        BTreeSet::from([entity])
+    }
+
+    fn expect(&mut self, warrant: &Warrant) {
+        let target = &warrant.target.object;
+        let room = self.state.acts.len() < MAX_ACTS;
+        if target.entity.cluster != self.cluster || !room {
+            return;
+        }
+        let act = Act::expected(&self.view(), warrant);
+        self.state.acts.insert(warrant.decision_id, act);
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        let now = self.state.now;
+        match outcome.phase {
+            OutcomePhase::Applied => {
+                if let Some(act) = self.state.acts.get_mut(&outcome.decision) {
+                    act.applied(now, outcome);
+                }
+            }
+            OutcomePhase::Refused | OutcomePhase::Failed => {
+                self.state.acts.remove(&outcome.decision);
+            }
+        }
+    }
+
+    fn command(&mut self, command: &Command) -> BTreeSet<Entity> {
+        match &command.body {
+            CommandBody::Activate {
+                what: ConfigurationKind::Incidents,
+                digest,
+                content,
+            } => {
+                match Config::parse(content) {
+                    Ok(config) if Digest::of(content.as_bytes()) == *digest => {
+                        self.config = config;
+                        self.state.activated = Some(content.clone());
+                    }
+                    _ => self.stats.invalid_configurations += 1,
+                }
+                self.state.world.workloads.keys().cloned().collect()
+            }
+            CommandBody::Feedback {
+                incident,
+                verdict: FeedbackVerdict::NotAProblem,
+            } => {
+                if let Some(open) = self.state.open.get(incident) {
+                    let until = self.state.now + seconds(MUTE_S);
+                    self.state.muted.insert(open.root().clone(), until);
+                }
+                BTreeSet::new()
+            }
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// Looks again at the workloads that an event touched.
+    fn examine(&mut self, touched: &BTreeSet<Entity>) {
+        let state = &mut self.state;
+        let now = state.now;
+        for entity in touched {
+            let found = symptoms(
+                &self.config,
+                &state.world,
+                now,
+                entity,
+                state.episodes.get(entity),
+            );
+            let harmed = found.iter().any(|symptom| symptom.kind.is_harm());
+            state.world.note_health(&self.config, now, entity, harmed);
+            if harmed {
+                state.sick_since.entry(entity.clone()).or_insert(now);
+            } else {
+                state.sick_since.remove(entity);
+            }
+            if found.is_empty() {
+                state.sick.remove(entity);
+            } else {
+                state.sick.insert(entity.clone(), found);
+            }
+        }
+        state.muted.retain(|_, until| *until > now);
+    }
+
+    fn judge(&mut self, emitter: &mut Emitter<'_>) {
+        let mut acts = std::mem::take(&mut self.state.acts);
+        let view = self.view();
+        let mut unsayable = 0;
+        acts.retain(|_, act| {
+            if act.is_unheard(view.now) {
+                return false;
+            }
+            let Some(assessment) = act.judge(&view) else {
+                return true;
+            };
+            let subject = Subject::assessment(assessment.verdict.as_str(), act.workload());
+            if emitter
+                .emit(subject, &Event::Assessment(assessment))
+                .is_err()
+            {
+                unsayable += 1;
+            }
+            false
+        });
+        self.state.acts = acts;
+        self.stats.unsayable += unsayable;
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            config: &self.config,
+            world: &self.state.world,
+            sick: &self.state.sick,
+            now: self.state.now,
+        }
+    }
+}
+
+impl pipeline::Core for Core {
+    type State = State;
+
+    fn producer(&self) -> String {
+        self.producer.clone()
+    }
+
+    fn handle(&mut self, input: &Input) -> Vec<Output> {
+        self.state.now = self.state.now.max(input.time);
+        if !self.state.seen.is_new(input.origin.as_ref()) {
+            self.stats.repeated += 1;
+            return Vec::new();
+        }
+        let producer = self.producer.clone();
+        let mut emitter = Emitter::new(&producer, input);
+        let touched = self.take_in(input);
+        self.examine(&touched);
+        self.stats.unsayable += self.follow(&mut emitter);
+        self.judge(&mut emitter);
+        emitter.finish()
+    }
+
+    fn state(&self) -> State {
+        self.state.clone()
+    }
+
+    fn restore(&mut self, state: State) {
+        if let Some(config) = state
+            .activated
+            .as_deref()
+            .and_then(|text| Config::parse(text).ok())
+        {
+            self.config = config;
+        }
+        self.state = state;
+    }
+}

@@ -1,0 +1,376 @@
+//! The life of an incident: opened when a root of sickness shows, said again while it lasts, led to
+//! another root when that one explains it better, resolved once all is quiet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aegis_schemas::pipeline::Emitter;
+use aegis_schemas::{
+    Action, CauseKind, Digest, Entity, Event, FailureKind, Incident, IncidentId, IncidentPhase,
+    Recommendation, Severity, Subject, Timestamp, codec,
+};
+use serde::{Deserialize, Serialize};
+
+use super::classify::{Case, classify};
+use super::config::{Config, seconds};
+use super::core::{Core, State};
+use super::symptom::Symptom;
+use super::{causes, group, recommend, severity};
+
+/// The most incidents that are open at once; beyond it nothing is opened.
+const MAX_OPEN: usize = 1_000;
+/// The most evidence and the most affected entities that are said.
+const MAX_SAID: usize = 20;
+/// How many times `resolve_after_s` what was sick with a healed root may take to recover before it is
+/// taken for a trouble of its own.
+const LINGER: u64 = 4;
+
+/// An incident that is not over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Open {
+    root: Entity,
+    members: BTreeSet<Entity>,
+    /// Since when the root is well.
+    healed: Option<Timestamp>,
+    /// Since when the root and all members are well.
+    quiet: Option<Timestamp>,
+    said_at: Timestamp,
+    said: Digest,
+    last: Incident,
+}
+
+impl Open {
+    pub(super) const fn root(&self) -> &Entity {
+        &self.root
+    }
+
+    /// What was sick with this root and recovers after it is no new incident.
+    fn shelters(&self, config: &Config, now: Timestamp, entity: &Entity) -> bool {
+        self.healed.is_some_and(|since| {
+            self.members.contains(entity)
+                && now.since(since) < seconds(LINGER * config.resolve_after_s)
+        })
+    }
+}
+
+impl Core {
+    /// Brings the open incidents up to date with who is sick; answers how many messages were too large.
+    pub(super) fn follow(&mut self, emitter: &mut Emitter<'_>) -> u64 {
+        let config = &self.config;
+        let state = &self.state;
+        if state.sick.is_empty() && state.open.is_empty() {
+            return 0;
+        }
+        let own_cause = |entity: &Entity| case(config, state, entity).suspect_change().is_some();
+        let groups = group::groups(&state.world, &state.sick, own_cause);
+        let mut open = std::mem::take(&mut self.state.open);
+        let mut said = Vec::new();
+        let mut over = Vec::new();
+        for id in open.keys().copied().collect::<Vec<_>>() {
+            let taken: BTreeSet<Entity> = open
+                .iter()
+                .filter(|(other, _)| **other != id)
+                .map(|(_, other)| other.root.clone())
+                .collect();
+            let Some(incident) = open.get_mut(&id) else {
+                continue;
+            };
+            if self.lead(incident, &groups, &taken) {
+                said.extend(self.restated(incident));
+            } else {
+                over.push(id);
+            }
+        }
+        for id in over {
+            if let Some(incident) = open.remove(&id) {
+                said.push(Incident {
+                    phase: IncidentPhase::Resolved,
+                    ..incident.last
+                });
+            }
+        }
+        let mut unsayable = say(emitter, said);
+        for (root, members) in groups {
+            if open.len() >= MAX_OPEN || !self.opens(&root, &open) {
+                continue;
+            }
+            let id = IncidentId(emitter.next_id());
+            let Some(incident) = self.opened(id, &root, members) else {
+                continue;
+            };
+            unsayable += say(emitter, [incident.last.clone()]);
+            open.insert(id, incident);
+        }
+        self.state.open = open;
+        unsayable
+    }
+
+    /// Whether the incident goes on; finds its root and members of the moment.
+    fn lead(
+        &self,
+        incident: &mut Open,
+        groups: &BTreeMap<Entity, BTreeSet<Entity>>,
+        taken: &BTreeSet<Entity>,
+    ) -> bool {
+        let now = self.state.now;
+        if self.state.muted.contains_key(&incident.root) {
+            return false;
+        }
+        let elsewhere = groups
+            .iter()
+            .find(|(root, members)| **root != incident.root && members.contains(&incident.root));
+        match (groups.get(&incident.root), elsewhere) {
+            (Some(members), _) => {
+                incident.members.extend(members.iter().cloned());
+                incident.healed = None;
+                incident.quiet = None;
+                return true;
+            }
+            // A better explanation that is an incident already takes this one in.
+            (None, Some((root, _))) if taken.contains(root) => return false,
+            (None, Some((root, members))) => {
+                incident.root = root.clone();
+                incident.members.extend(members.iter().cloned());
+                incident.healed = None;
+                incident.quiet = None;
+                return true;
+            }
+            (None, None) => {}
+        }
+        let healed = *incident.healed.get_or_insert(now);
+        let lingering = incident
+            .members
+            .iter()
+            .any(|member| self.state.sick_since.contains_key(member));
+        if lingering {
+            incident.quiet = None;
+            return now.since(healed) < seconds(LINGER * self.config.resolve_after_s);
+        }
+        let quiet = *incident.quiet.get_or_insert(now);
+        now.since(quiet) < seconds(self.config.resolve_after_s)
+    }
+
+    /// The incident said again, if it changed in what matters or was last said long ago. A root that
+    /// is well gives no new evidence.
+    fn restated(&self, incident: &mut Open) -> Option<Incident> {
+        if incident.healed.is_some() {
+            return None;
+        }
+        let now = self.state.now;
+        let fresh = self.describe(&incident.last, &incident.root, &incident.members)?;
+        let said = digest(&fresh);
+        let due = now.since(incident.said_at) >= seconds(self.config.restate_s);
+        if said == incident.said && !due {
+            return None;
+        }
+        incident.said = said;
+        incident.said_at = now;
+        incident.last = fresh.clone();
+        Some(fresh)
+    }
+
+    /// Whether a sick root without an incident is one by now.
+    fn opens(&self, root: &Entity, open: &BTreeMap<IncidentId, Open>) -> bool {
+        let (config, state) = (&self.config, &self.state);
+        let known = open.values().any(|incident| incident.root == *root);
+        if known || state.muted.contains_key(root) {
+            return false;
+        }
+        let intrinsic = state
+            .sick
+            .get(root)
+            .is_some_and(|all| all.iter().any(|symptom| symptom.kind.is_intrinsic()));
+        if intrinsic || case(config, state, root).suspect_change().is_some() {
+            return true;
+        }
+        let sheltered = open
+            .values()
+            .any(|incident| incident.shelters(config, state.now, root));
+        let lasting = state
+            .sick_since
+            .get(root)
+            .is_some_and(|since| state.now.since(*since) >= seconds(config.open_after_s));
+        lasting && !sheltered
+    }
+
+    fn opened(&self, id: IncidentId, root: &Entity, members: BTreeSet<Entity>) -> Option<Open> {
+        let now = self.state.now;
+        let blank = Incident {
+            incident: id,
+            phase: IncidentPhase::Opened,
+            entity: root.clone(),
+            severity: Severity::Info,
+            kind: FailureKind::Unknown,
+            confidence: 0,
+            opened: now,
+            newest_evidence: now,
+            affected: Vec::new(),
+            evidence: Vec::new(),
+            causes: Vec::new(),
+            recommendations: Vec::new(),
+            summary: String::new(),
+        };
+        let last = Incident {
+            phase: IncidentPhase::Opened,
+            ..self.describe(&blank, root, &members)?
+        };
+        Some(Open {
+            root: root.clone(),
+            members,
+            healed: None,
+            quiet: None,
+            said_at: now,
+            said: digest(&last),
+            last,
+        })
+    }
+
+    /// What is known of an incident now.
+    fn describe(
+        &self,
+        before: &Incident,
+        root: &Entity,
+        members: &BTreeSet<Entity>,
+    ) -> Option<Incident> {
+        let state = &self.state;
+        let symptoms = state.sick.get(root)?;
+        let case = case(&self.config, state, root);
+        let diagnosis = classify(&case);
+        let causes = causes::rank(&case, &diagnosis, &state.sick);
+        let recommendations = steady(
+            &before.recommendations,
+            recommend::recommend(&case, &diagnosis),
+        );
+        let sick = || {
+            members
+                .iter()
+                .filter_map(|member| Some((member, state.sick.get(member)?)))
+        };
+        let worst = sick()
+            .map(|(member, symptoms)| severity::severity(&state.world, member, symptoms))
+            .max()?;
+        let mut evidence: Vec<_> = sick()
+            .flat_map(|(member, symptoms)| symptoms.iter().map(|s| s.evidence(member)))
+            .collect();
+        // The root's own first, then the newest.
+        evidence.sort_by(|a, b| {
+            (b.entity == *root, b.at)
+                .cmp(&(a.entity == *root, a.at))
+                .then_with(|| a.entity.cmp(&b.entity))
+        });
+        evidence.truncate(MAX_SAID);
+        let mut affected: Vec<Entity> = sick().map(|(member, _)| member.clone()).collect();
+        affected.truncate(MAX_SAID);
+        Some(Incident {
+            incident: before.incident,
+            phase: IncidentPhase::Updated,
+            entity: root.clone(),
+            severity: worst,
+            kind: diagnosis.kind,
+            confidence: diagnosis.confidence,
+            opened: before.opened,
+            newest_evidence: newest(symptoms).unwrap_or(before.newest_evidence),
+            affected,
+            evidence,
+            summary: summary(root, &diagnosis.kind, diagnosis.cause, &diagnosis.because),
+            causes,
+            recommendations,
+        })
+    }
+}
+
+fn case<'a>(config: &'a Config, state: &'a State, root: &'a Entity) -> Case<'a> {
+    Case {
+        config,
+        world: &state.world,
+        now: state.now,
+        root,
+        symptoms: state.sick.get(root).map_or(&[], Vec::as_slice),
+        since: state.sick_since.get(root).copied().unwrap_or(state.now),
+    }
+}
+
+fn newest(symptoms: &[Symptom]) -> Option<Timestamp> {
+    symptoms
+        .iter()
+        .filter(|symptom| symptom.kind.is_harm())
+        .map(|symptom| symptom.at)
+        .max()
+}
+
+/// Keeps a number of replicas that was recommended before unless the need has grown by more than a
+/// quarter: an approval is bound to the number, and noise must not void it.
+fn steady(before: &[Recommendation], mut fresh: Vec<Recommendation>) -> Vec<Recommendation> {
+    for recommendation in &mut fresh {
+        let target = recommendation.target.clone();
+        let Action::Scale { replicas, from } = &mut recommendation.action else {
+            continue;
+        };
+        let earlier = before.iter().find_map(|old| match old.action {
+            Action::Scale {
+                replicas: to,
+                from: then,
+            } if old.target == target => (then == *from).then_some(to),
+            _ => None,
+        });
+        if let Some(earlier) = earlier
+            && *replicas - earlier <= (earlier / 4).max(1)
+        {
+            *replicas = earlier;
+        }
+    }
+    fresh
+}
+
+/// A digest of what makes people or policy think again.
+fn digest(incident: &Incident) -> Digest {
+    let cause = incident
+        .causes
+        .first()
+        .map(|cause| (&cause.entity, cause.kind));
+    let acts: Vec<_> = incident
+        .recommendations
+        .iter()
+        .map(|recommendation| {
+            let Recommendation {
+                action,
+                target,
+                against,
+                ..
+            } = recommendation;
+            (action, target, against.is_empty())
+        })
+        .collect();
+    let essence = (
+        &incident.entity,
+        incident.kind,
+        incident.severity,
+        cause,
+        acts,
+    );
+    codec::encode(&essence).map_or_else(|_| Digest::default(), |bytes| Digest::of(&bytes))
+}
+
+fn summary(root: &Entity, kind: &FailureKind, cause: CauseKind, because: &[String]) -> String {
+    let cause = match cause {
+        CauseKind::RecentChange => "after a recent change",
+        CauseKind::ExhaustedResource => "a resource runs out",
+        CauseKind::Upstream => "because of what it depends on",
+        CauseKind::ReplicaState => "in one replica only",
+        CauseKind::Load => "under more load than usual",
+        CauseKind::Itself => "with no cause outside it",
+    };
+    let why = because.first().map_or("", String::as_str);
+    let name = kind.as_str().replace('_', " ");
+    format!("{name} of {} {cause}: {why}", root.short())
+}
+
+fn say(emitter: &mut Emitter<'_>, incidents: impl IntoIterator<Item = Incident>) -> u64 {
+    let mut unsayable = 0;
+    for incident in incidents {
+        let subject = Subject::incident(&incident.entity);
+        if emitter.emit(subject, &Event::Incident(incident)).is_err() {
+            unsayable += 1;
+        }
+    }
+    unsayable
+}

@@ -1,0 +1,470 @@
+//! The incident core on small clusters: what is opened, blamed, recommended and judged.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot build its case fails"
+)]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aegis_detector::incidents::{Config, Core};
+use aegis_schemas::pipeline::{Core as _, Input, Output};
+use aegis_schemas::signal::{
+    Calls, Change, ContainerSpec, Heartbeat, PodState, Revision, WorkloadState,
+};
+use aegis_schemas::{
+    Action, Anomaly, AnomalyPhase, Assessment, AssessmentVerdict, Blame, Cluster, Command,
+    CommandBody, Entity, EntityKind, EpisodeId, Event, EventId, FailureKind, FeedbackVerdict,
+    Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase, Signal, SignalBody, Timestamp,
+    Warrant, WarrantTarget,
+    signature::{DECISION_TYPE, Envelope, Key},
+};
+
+/// A log that a core reads, one second per event unless said otherwise.
+struct Log {
+    core: Core,
+    seq: u64,
+    now: Timestamp,
+    said: Vec<Output>,
+}
+
+impl Log {
+    fn new() -> Self {
+        let config = Config {
+            not_ready_grace_s: 10,
+            open_after_s: 5,
+            resolve_after_s: 10,
+            healthy_after_s: 20,
+            ready_for_s: 5,
+            silent_for_s: 5,
+            sideways_for_s: 5,
+            assess_within_s: 60,
+            ..Config::default()
+        };
+        Self {
+            core: Core::new(Cluster::parse("demo").unwrap(), config),
+            seq: 0,
+            now: Timestamp::from_millis(1_700_000_000_000),
+            said: Vec::new(),
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Event> {
+        self.seq += 1;
+        self.now = self.now + Duration::from_secs(1);
+        let input = Input {
+            seq: self.seq,
+            time: self.now,
+            id: EventId::derive("test", EventId::default(), self.seq as u32),
+            cause: None,
+            origin: None,
+            event,
+        };
+        let outputs = self.core.handle(&input);
+        self.said.extend(outputs.iter().cloned());
+        outputs
+            .iter()
+            .map(|output| Event::decode(output.kind.as_str(), &output.body).unwrap())
+            .collect()
+    }
+
+    fn signal(&mut self, entity: &Entity, body: SignalBody) -> Vec<Event> {
+        let observed = self.now;
+        self.event(Event::Signal(Signal {
+            entity: entity.clone(),
+            observed,
+            source: "kubernetes".to_owned(),
+            body,
+        }))
+    }
+
+    /// Heartbeats for that many seconds; what was said meanwhile.
+    fn wait(&mut self, seconds: u64) -> Vec<Event> {
+        let cluster = Entity::cluster_scoped(
+            Cluster::parse("demo").unwrap(),
+            EntityKind::Cluster,
+            Name::parse("demo").unwrap(),
+        );
+        (0..seconds)
+            .flat_map(|_| {
+                let clock = self.now + Duration::from_secs(1);
+                let sources = [("kubernetes".to_owned(), clock)].into();
+                self.signal(
+                    &cluster,
+                    SignalBody::Heartbeat(Heartbeat { clock, sources }),
+                )
+            })
+            .collect()
+    }
+
+    /// A workload at revision 1 with `replicas` ready pods, long enough to have proved healthy.
+    fn healthy(&mut self, name: &str, replicas: i32) -> Entity {
+        let entity = workload(name);
+        self.signal(&entity, SignalBody::Workload(state(replicas, replicas, 1)));
+        for number in 0..replicas {
+            self.pod(name, number, true, 0, None, "rev1");
+        }
+        self.wait(25);
+        entity
+    }
+
+    fn pod(
+        &mut self,
+        of: &str,
+        number: i32,
+        ready: bool,
+        restarts: i32,
+        waiting: Option<&str>,
+        hash: &str,
+    ) -> Vec<Event> {
+        self.signal(
+            &pod(of, number),
+            SignalBody::Pod(PodState {
+                uid: format!("{of}-{number}-{hash}"),
+                workload: Some(workload(of)),
+                phase: "Running".to_owned(),
+                ready,
+                restarts,
+                waiting: waiting.map(str::to_owned),
+                template_hash: hash.to_owned(),
+                ..PodState::default()
+            }),
+        )
+    }
+
+    fn anomaly(&mut self, entity: &Entity, phase: AnomalyPhase, blame: &[Blame]) -> Vec<Event> {
+        let now = self.now;
+        self.event(Event::Anomaly(Anomaly {
+            episode: EpisodeId::default(),
+            entity: entity.clone(),
+            phase,
+            since: now,
+            newest: now,
+            score: 6.0,
+            threshold: 4.0,
+            blame: blame.to_vec(),
+        }))
+    }
+
+    /// Allows and carries out the first recommendation of `incident`.
+    fn act(&mut self, incident: &Incident) -> Action {
+        let recommendation = incident.recommendations.first().unwrap().clone();
+        let seq = self.seq;
+        let recommendation_is_for_a_workload = recommendation.target.entity.kind.is_workload();
+        let decision =
+            aegis_schemas::DecisionId(EventId::derive("act", EventId::default(), seq as u32));
+        let warrant = Warrant {
+            v: Warrant::VERSION,
+            decision_id: decision,
+            nonce: aegis_schemas::Digest::default(),
+            issuer: "policy/demo".to_owned(),
+            audience: "aegis-executor/uid".to_owned(),
+            kid: "k1".to_owned(),
+            alg: "HS256".to_owned(),
+            iat: self.now,
+            nbf: self.now,
+            exp: self.now + Duration::from_secs(60),
+            cause: EventId::default(),
+            incident: Some(incident.incident),
+            undo_of: None,
+            actor: aegis_schemas::Actor {
+                name: "aegis".to_owned(),
+                roles: BTreeSet::new(),
+            },
+            policy_hash: aegis_schemas::Digest::default(),
+            target: WarrantTarget {
+                cluster_uid: "uid".to_owned(),
+                object: recommendation.target.clone(),
+            },
+            action: recommendation.action.clone(),
+            fence: 1,
+            max_blast: recommendation.blast,
+            approvals: Vec::new(),
+            reasons: Vec::new(),
+        };
+        let key = Key::new("k1", vec![7; 32]).unwrap();
+        let payload = aegis_schemas::codec::encode(&warrant).unwrap();
+        self.event(Event::Warrant(Envelope::sign(DECISION_TYPE, payload, &key)));
+        self.event(Event::Outcome(Outcome {
+            decision,
+            incident: Some(incident.incident),
+            phase: OutcomePhase::Applied,
+            code: None,
+            message: String::new(),
+            action: Some(recommendation.action.clone()),
+            target: Some(recommendation.target),
+            pre_image: None,
+            generation: i64::from(recommendation_is_for_a_workload) * 2,
+            resource_version: "9".to_owned(),
+            fence: 1,
+            stream_seq: seq,
+            envelope: aegis_schemas::Digest::default(),
+        }));
+        recommendation.action
+    }
+}
+
+fn name(kind: EntityKind, name: &str) -> Entity {
+    Entity::namespaced(
+        Cluster::parse("demo").unwrap(),
+        Namespace::parse("shop").unwrap(),
+        kind,
+        Name::parse(name).unwrap(),
+    )
+}
+
+fn workload(of: &str) -> Entity {
+    name(EntityKind::Deployment, of)
+}
+
+fn pod(of: &str, number: i32) -> Entity {
+    name(EntityKind::Pod, &format!("{of}-{number}"))
+}
+
+fn state(replicas: i32, ready: i32, revision: i64) -> WorkloadState {
+    WorkloadState {
+        uid: "u".to_owned(),
+        generation: revision,
+        observed_generation: revision,
+        gvk: "apps/v1/Deployment".to_owned(),
+        replicas,
+        ready,
+        updated: replicas,
+        available: ready,
+        current: replicas,
+        revision,
+        revisions: (1..=revision)
+            .map(|number| Revision {
+                number,
+                template_hash: format!("rev{number}"),
+                images: vec![format!("shop:{number}")],
+                created: Timestamp::EPOCH,
+                ready: if number == 1 { ready } else { 0 },
+            })
+            .collect(),
+        containers: vec![ContainerSpec::default()],
+        ..WorkloadState::default()
+    }
+}
+
+fn blame(feature: &str, value: f64, expected: f64) -> Blame {
+    Blame {
+        feature: feature.to_owned(),
+        pod: None,
+        value,
+        expected,
+        deviation: 12.0,
+    }
+}
+
+fn incidents(events: &[Event]) -> Vec<Incident> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Incident(incident) => Some(incident.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn assessments(events: &[Event]) -> Vec<Assessment> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Assessment(assessment) => Some(assessment.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn crash(log: &mut Log, of: &str) -> Incident {
+    log.signal(&workload(of), SignalBody::Workload(state(3, 2, 1)));
+    let events = log.pod(of, 1, false, 4, Some("CrashLoopBackOff"), "rev1");
+    incidents(&events).remove(0)
+}
+
+#[test]
+fn one_crashing_replica_among_healthy_ones_is_replaced_verified_and_resolved() {
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 3);
+    let incident = crash(&mut log, "cart");
+    assert_eq!(incident.phase, IncidentPhase::Opened);
+    assert_eq!(incident.kind, FailureKind::CrashLoop);
+    assert_eq!(incident.entity, cart);
+    assert_eq!(log.act(&incident), Action::RestartPod { delete: true });
+
+    log.signal(&pod("cart", 1), SignalBody::Gone(Default::default()));
+    log.pod("cart", 7, true, 0, None, "rev1");
+    log.signal(&cart, SignalBody::Workload(state(3, 3, 1)));
+    let events = log.wait(20);
+    assert_eq!(assessments(&events)[0].verdict, AssessmentVerdict::Verified);
+    assert_eq!(incidents(&events)[0].phase, IncidentPhase::Resolved);
+}
+
+#[test]
+fn new_pods_that_crash_after_a_change_are_rolled_back_to_what_proved_healthy() {
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 3);
+    log.signal(
+        &cart,
+        SignalBody::Change(Change {
+            what: "template".to_owned(),
+            by: "kubectl-edit".to_owned(),
+            from: "shop:1".to_owned(),
+            to: "shop:2".to_owned(),
+            ..Change::default()
+        }),
+    );
+    log.signal(&cart, SignalBody::Workload(state(3, 3, 2)));
+    let events = log.pod("cart", 9, false, 1, Some("CrashLoopBackOff"), "rev2");
+    let incident = incidents(&events).remove(0);
+    assert_eq!(incident.kind, FailureKind::BadRollout);
+    let expected = Action::Rollback {
+        revision: 1,
+        template_hash: "rev1".to_owned(),
+    };
+    assert_eq!(incident.recommendations[0].action, expected);
+}
+
+#[test]
+fn load_that_fills_the_cpu_is_scaled_out_and_noise_does_not_move_the_number() {
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 3);
+    let load = |cpu: f64| {
+        [
+            blame("cpu_utilisation", cpu, 0.4),
+            blame("request_rate", 300.0, 120.0),
+        ]
+    };
+    let opened = incidents(&log.anomaly(&cart, AnomalyPhase::Opened, &load(0.95))).remove(0);
+    assert_eq!(opened.kind, FailureKind::LoadSpike);
+    let first = opened.recommendations[0].action.clone();
+    assert!(matches!(first, Action::Scale { from: 3, replicas } if replicas > 3));
+    log.anomaly(&cart, AnomalyPhase::Grew, &load(0.98));
+    let said = incidents(&log.wait(40));
+    assert!(!said.is_empty(), "it is said again while it lasts");
+    assert!(
+        said.iter()
+            .all(|incident| incident.recommendations[0].action == first)
+    );
+}
+
+#[test]
+fn failing_callers_are_led_back_to_the_callee_that_fails_them() {
+    let mut log = Log::new();
+    let (front, back) = (log.healthy("front", 2), log.healthy("back", 2));
+    let callees = vec![back.clone()];
+    log.signal(&front, SignalBody::Calls(Calls { callees }));
+    let mut said = log.anomaly(
+        &front,
+        AnomalyPhase::Opened,
+        &[
+            blame("error_ratio", 0.3, 0.001),
+            blame("call_error_ratio.back", 0.3, 0.0),
+        ],
+    );
+    said.extend(log.anomaly(
+        &back,
+        AnomalyPhase::Opened,
+        &[blame("error_ratio", 0.3, 0.001)],
+    ));
+    said.extend(log.wait(8));
+    let opened: Vec<Incident> = incidents(&said)
+        .into_iter()
+        .filter(|incident| incident.phase == IncidentPhase::Opened)
+        .collect();
+    assert_eq!(opened.len(), 1);
+    assert_eq!(opened[0].entity, back);
+    assert_eq!(opened[0].affected, [back, front]);
+}
+
+#[test]
+fn an_act_that_makes_a_neighbour_worse_has_regressed() {
+    let mut log = Log::new();
+    let (front, back) = (log.healthy("front", 3), log.healthy("back", 2));
+    let callees = vec![back.clone()];
+    log.signal(&front, SignalBody::Calls(Calls { callees }));
+    let cpu = [
+        blame("cpu_utilisation", 0.95, 0.4),
+        blame("request_rate", 300.0, 120.0),
+    ];
+    let opened = incidents(&log.anomaly(&front, AnomalyPhase::Opened, &cpu)).remove(0);
+    log.act(&opened);
+    log.anomaly(&front, AnomalyPhase::Closed, &[]);
+    log.signal(
+        &front,
+        SignalBody::Workload(WorkloadState {
+            generation: 2,
+            observed_generation: 2,
+            ..state(6, 6, 1)
+        }),
+    );
+    log.wait(1);
+    log.anomaly(
+        &back,
+        AnomalyPhase::Opened,
+        &[blame("error_ratio", 0.4, 0.001)],
+    );
+    let verdicts = assessments(&log.wait(10));
+    assert_eq!(verdicts[0].verdict, AssessmentVerdict::Regressed);
+    assert!(
+        verdicts[0]
+            .checks
+            .iter()
+            .any(|check| check.name == "neighbours" && !check.held)
+    );
+}
+
+#[test]
+fn an_act_that_changes_nothing_is_ineffective() {
+    let mut log = Log::new();
+    log.healthy("cart", 3);
+    let incident = crash(&mut log, "cart");
+    log.act(&incident);
+    let verdicts = assessments(&log.wait(70));
+    assert_eq!(verdicts[0].verdict, AssessmentVerdict::Ineffective);
+}
+
+#[test]
+fn what_an_operator_calls_no_problem_is_left_alone() {
+    let mut log = Log::new();
+    log.healthy("cart", 3);
+    let incident = crash(&mut log, "cart");
+    log.event(Event::Command(Command {
+        actor: aegis_schemas::Actor {
+            name: "ann".to_owned(),
+            roles: BTreeSet::new(),
+        },
+        reason: "known".to_owned(),
+        body: CommandBody::Feedback {
+            incident: incident.incident,
+            verdict: FeedbackVerdict::NotAProblem,
+        },
+    }));
+    let said = incidents(&log.wait(60));
+    assert!(
+        said.iter()
+            .all(|incident| incident.phase == IncidentPhase::Resolved)
+    );
+}
+
+#[test]
+fn a_core_restored_from_its_snapshot_says_the_same_bytes() {
+    let story = |cut: Option<usize>| {
+        let mut log = Log::new();
+        log.healthy("cart", 3);
+        let incident = crash(&mut log, "cart");
+        if cut.is_some() {
+            let bytes = aegis_schemas::codec::encode(&log.core.state()).unwrap();
+            let mut fresh = Log::new().core;
+            fresh.restore(aegis_schemas::codec::decode(&bytes).unwrap());
+            log.core = fresh;
+        }
+        log.act(&incident);
+        log.wait(70);
+        log.said
+    };
+    let whole = story(None);
+    assert!(whole.len() > 3);
+    assert_eq!(whole, story(Some(1)));
+}
