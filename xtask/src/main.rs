@@ -1,2 +1,143 @@
-//! Developer tasks.
-fn main() {}
+//! `cargo xtask`: everything that is done with this repository.
+
+use std::process::{Command, ExitCode};
+
+use aegis_xtask::servers::{self, Servers};
+use aegis_xtask::steps::{run, step};
+use aegis_xtask::{fence, root, target};
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+/// Everything that is done with this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Break things in a simulated cluster and watch Aegis heal them, on real NATS and PostgreSQL.
+    ///
+    /// Gets nats-server and PostgreSQL if they are missing, builds, starts every role, injects faults,
+    /// and tells each incident's story. Arguments go to `aegis demo`: see `cargo xtask demo -- --help`.
+    #[command(
+        after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --seed 7 --scenario scenarios/memory-leak.toml\n  cargo xtask demo --check\n  cargo xtask demo --clean"
+    )]
+    Demo {
+        /// Arguments of `aegis demo`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run everything that CI runs: formatting, clippy, the dependency fence, all tests.
+    #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --fast")]
+    Test {
+        /// Leave out the end-to-end tests.
+        #[arg(long)]
+        fast: bool,
+    },
+    /// The inner loop: formatting and clippy.
+    Check,
+    /// Check who may depend on whom, as written in deny.toml.
+    Fence,
+    /// Get the servers that the tests need and print the variables that name them.
+    Servers,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Demo { arguments } => demo(&arguments),
+        Task::Test { fast } => test(fast),
+        Task::Check => check(),
+        Task::Fence => fence::check(&root()),
+        Task::Servers => servers(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(root());
+    command
+}
+
+fn demo(arguments: &[String]) -> Result<()> {
+    if arguments.iter().any(|argument| argument == "--clean") {
+        let fetched = servers::folder();
+        if fetched.exists() {
+            std::fs::remove_dir_all(&fetched)
+                .with_context(|| format!("cannot remove `{}`", fetched.display()))?;
+            eprintln!("removed {}", fetched.display());
+        }
+    }
+    let wants_servers = !arguments
+        .iter()
+        .any(|argument| matches!(argument.as_str(), "--help" | "-h" | "--clean"));
+    let mut binary = Command::new(target().join("debug").join("aegis"));
+    if wants_servers {
+        let servers = step("servers", Servers::obtain)?;
+        binary.envs(servers.variables());
+    }
+    step("build (the first time takes some minutes)", || {
+        run(&mut cargo(&["build", "--package", "aegis"]))
+    })?;
+    replace(binary.arg("demo").args(arguments))
+}
+
+/// Becomes the demo, so that signals and the exit code are its own.
+#[cfg(unix)]
+fn replace(command: &mut Command) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    bail!("cannot start the demo: {error}")
+}
+
+fn check() -> Result<()> {
+    step("formatting", || {
+        run(&mut cargo(&["fmt", "--all", "--check"]))
+    })?;
+    step("clippy", clippy)
+}
+
+fn clippy() -> Result<()> {
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    run(&mut cargo(&arguments))
+}
+
+fn test(fast: bool) -> Result<()> {
+    check()?;
+    step("dependency fence", || fence::check(&root()))?;
+    let servers = step("servers", Servers::obtain)?;
+    let tests = |arguments: &[&str]| run(cargo(arguments).envs(servers.variables()));
+    step("unit and integration tests", || {
+        tests(&["test", "--workspace", "--exclude", "aegis-e2e", "--locked"])
+    })?;
+    if fast {
+        return Ok(());
+    }
+    step("end-to-end tests", || {
+        tests(&["test", "--package", "aegis-e2e", "--locked"])
+    })
+}
+
+fn servers() -> Result<()> {
+    for (name, path) in Servers::obtain()?.variables() {
+        println!("export {name}={}", path.display());
+    }
+    Ok(())
+}
