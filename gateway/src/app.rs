@@ -1,0 +1,130 @@
+//! What every request handler shares.
+
+use std::time::Duration;
+
+use aegis_nats::{Bus, Publisher, Stored};
+use aegis_schemas::header::Meta;
+use aegis_schemas::{
+    AccessOutcome, Actor, Command, CommandBody, Entity, EntityKind, Event, EventId, Kind, Name,
+    Subject,
+};
+
+use crate::access::{Happened, Recorder, now};
+use crate::auth::Principal;
+use crate::limits::Limit;
+use crate::password::Passwords;
+use crate::problem::Problem;
+use crate::store::Store;
+use crate::token::{Tokens, random};
+use crate::{Config, Error};
+
+/// How long a person waits for the bus before they are told that it does not answer.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
+
+/// The limits on requests.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    pub(crate) address: Limit,
+    pub(crate) user: Limit,
+    pub(crate) sign_in_account: Limit,
+    pub(crate) sign_in_address: Limit,
+}
+
+/// What every request handler shares.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) publisher: Publisher,
+    pub(crate) tokens: Tokens,
+    pub(crate) passwords: Passwords,
+    pub(crate) access: Recorder,
+    pub(crate) limits: Limits,
+}
+
+impl App {
+    pub(crate) async fn new(bus: Bus, config: Config, access: Recorder) -> Result<Self, Error> {
+        let tokens = Tokens::load(
+            &config.token_secret_file,
+            &config.issuer,
+            config.access_lifetime,
+        )?;
+        Ok(Self {
+            store: Store::connect(&config.database_url_file).await?,
+            publisher: bus.publisher(),
+            limits: Limits {
+                address: Limit::new(config.per_address),
+                user: Limit::new(config.per_user),
+                sign_in_account: Limit::new(config.sign_ins_per_account),
+                sign_in_address: Limit::new(config.sign_ins_per_address),
+            },
+            passwords: Passwords::default(),
+            bus,
+            tokens,
+            access,
+            config,
+        })
+    }
+
+    /// Notes that somebody was let in or refused.
+    pub(crate) fn note(&self, who: &Principal, outcome: AccessOutcome, reason: &str) {
+        self.access.note(Happened {
+            actor: Some(who.name.clone()),
+            outcome,
+            operation: who.operation.clone(),
+            reason: reason.to_owned(),
+            address: who.address.clone(),
+        });
+    }
+
+    /// Puts a command of `who` on the log. `key` makes a repeated request the same command.
+    pub(crate) async fn command(
+        &self,
+        who: &Principal,
+        about: Option<&Entity>,
+        reason: String,
+        body: CommandBody,
+        key: Option<&str>,
+    ) -> Result<(EventId, Stored), Problem> {
+        let subject = Subject::command(body.token(), &self.subject_entity(about));
+        let command = Event::Command(Command {
+            actor: Actor {
+                name: who.name.clone(),
+                roles: who.roles.clone(),
+            },
+            reason,
+            body,
+        });
+        let bytes = command
+            .encode()
+            .map_err(|error| Problem::too_large(error.to_string()))?;
+        let id = match key {
+            Some(key) => EventId::of_content(&format!("gateway/{}/{key}", who.name), &bytes),
+            None => EventId::of_content("gateway", &random::<16>()),
+        };
+        let meta = Meta {
+            id,
+            kind: Kind::Command.as_str().to_owned(),
+            source: "gateway".to_owned(),
+            time: now(),
+            cause: None,
+            origin: None,
+            traceparent: None,
+        };
+        let stored = self
+            .publisher
+            .publish(&subject, &meta, bytes.into(), Some(PUBLISH_WITHIN))
+            .await?;
+        Ok((id, stored))
+    }
+
+    /// What a command without an object is about: the cluster.
+    fn subject_entity(&self, about: Option<&Entity>) -> Entity {
+        about.cloned().unwrap_or_else(|| {
+            let cluster = self.config.cluster.clone();
+            let name = Name::parse(cluster.as_str()).expect("a cluster's name is a name");
+            Entity::cluster_scoped(cluster, EntityKind::Cluster, name)
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! Metrics and signals of systems that are not Prometheus: checked, then handed to ingest through
+//! AEGIS_INTAKE.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aegis_nats::kv::HealthBoard;
+use aegis_schemas::header::Meta;
+use aegis_schemas::{Event, EventId, MetricBatch, Signal, SignalBody, Stream, Subject};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use crate::access::now;
+use crate::app::App;
+use crate::auth::{ADMIN, OPERATOR, Principal};
+use crate::problem::Problem;
+use crate::routes::Body;
+
+/// How far behind the audit log may be before nothing is taken.
+const MAX_LAG_S: f64 = 3_600.0;
+/// How full a stream may be before nothing is taken.
+const MAX_FILL: f64 = 0.8;
+/// How old the audit sink's word may be.
+const MAX_AGE: Duration = Duration::from_secs(30);
+/// How long a sender waits for the bus.
+const WITHIN: Duration = Duration::from_secs(5);
+/// Who may publish. The role `service` is for systems.
+const PUBLISHERS: [&str; 3] = [ADMIN, OPERATOR, "service"];
+
+/// What was taken.
+#[derive(Serialize)]
+pub(crate) struct Taken {
+    event: EventId,
+    sequence: u64,
+    duplicate: bool,
+}
+
+type Answer = Result<(StatusCode, Json<Taken>), Problem>;
+
+pub(crate) async fn metrics(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Body(batch): Body<MetricBatch>,
+) -> Answer {
+    who.demand(&app, &PUBLISHERS)?;
+    if let Some(fault) = batch.fault() {
+        return Err(Problem::invalid(fault));
+    }
+    take(&app, &who, "metrics", Event::Metric(batch)).await
+}
+
+pub(crate) async fn signals(
+    State(app): State<Arc<App>>,
+    who: Principal,
+    Body(signal): Body<Signal>,
+) -> Answer {
+    who.demand(&app, &PUBLISHERS)?;
+    // What decides about objects and time comes from Kubernetes and ingest, not from people.
+    let open = matches!(
+        signal.body,
+        SignalBody::Alert(_)
+            | SignalBody::Change(_)
+            | SignalBody::Calls(_)
+            | SignalBody::LogRates(_)
+    );
+    if !open {
+        return Err(Problem::invalid(format!(
+            "a signal of kind `{}` cannot be published; alert, change, calls and log_rates can",
+            signal.body.token()
+        )));
+    }
+    take(&app, &who, "signals", Event::Signal(signal)).await
+}
+
+async fn take(app: &App, who: &Principal, topic: &str, event: Event) -> Answer {
+    healthy(app).await?;
+    let body = event
+        .encode()
+        .map_err(|error| Problem::too_large(error.to_string()))?;
+    let id = EventId::of_content(&format!("gateway/{}", who.name), &body);
+    let meta = Meta {
+        id,
+        kind: event.kind().as_str().to_owned(),
+        source: format!("gateway/{}", who.name),
+        time: now(),
+        cause: None,
+        origin: None,
+        traceparent: None,
+    };
+    let subject = Subject::intake("gateway", topic).expect("constant tokens are valid");
+    let stored = app
+        .publisher
+        .publish(&subject, &meta, body.into(), Some(WITHIN))
+        .await?;
+    let taken = Taken {
+        event: id,
+        sequence: stored.seq,
+        duplicate: stored.duplicate,
+    };
+    Ok((StatusCode::ACCEPTED, Json(taken)))
+}
+
+/// No audit, no intake: what cannot be recorded is not taken.
+async fn healthy(app: &App) -> Result<(), Problem> {
+    let unavailable = |why: String| Problem::unavailable(format!("nothing is taken: {why}"));
+    let seen = HealthBoard::new(&app.bus)
+        .audit()
+        .await
+        .map_err(|error| unavailable(error.to_string()))?
+        .ok_or_else(|| unavailable("the audit sink has not reported yet".to_owned()))?;
+    if seen.age > MAX_AGE {
+        return Err(unavailable(format!(
+            "the audit sink was last heard {} s ago",
+            seen.age.as_secs()
+        )));
+    }
+    if seen.health.lag_seconds > MAX_LAG_S || seen.health.fill > MAX_FILL {
+        return Err(unavailable(format!(
+            "the audit sink is {:.0} s behind",
+            seen.health.lag_seconds
+        )));
+    }
+    let intake = app.bus.stream_info(Stream::Intake).await;
+    // The gateway may not be allowed to ask; a full stream refuses the publish then.
+    match intake {
+        Ok(info) if info.bytes as f64 > info.max_bytes as f64 * MAX_FILL => {
+            Err(unavailable("AEGIS_INTAKE is full".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}

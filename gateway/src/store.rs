@@ -1,0 +1,283 @@
+//! PostgreSQL: the gateway's own tables of users and sign-ins, and the views that people read.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use aegis_schemas::EventId;
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Row};
+
+use crate::token::{fingerprint, random};
+use crate::{Config, Error};
+
+/// Connections to the database at most.
+const CONNECTIONS: u32 = 8;
+
+/// The gateway's database.
+#[derive(Clone, Debug)]
+pub struct Store(PgPool);
+
+/// A user, without their password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// The name that they sign in with.
+    pub name: String,
+    /// Their roles.
+    pub roles: Vec<String>,
+    /// Whether they may not sign in.
+    pub disabled: bool,
+}
+
+/// What became of a refresh token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rotation {
+    /// It was valid; the next one is.
+    Rotated { user: String, family: String },
+    /// It was used before; its family is revoked.
+    Reused { user: String },
+    /// Nobody knows it, or its time is over.
+    Unknown,
+}
+
+impl Store {
+    /// Connects with the URL in `file`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or the database does not answer.
+    pub async fn connect(file: &Path) -> Result<Self, Error> {
+        let url = std::fs::read_to_string(file)
+            .map_err(|error| Error::Secret(file.display().to_string(), error))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect(url.trim())
+            .await
+            .map_err(Error::Database)?;
+        Ok(Self(pool))
+    }
+
+    /// Adds a user; answers false if there is one of that name.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not take it.
+    pub async fn add_user(
+        &self,
+        name: &str,
+        password_hash: &str,
+        roles: &[String],
+    ) -> Result<bool, sqlx::Error> {
+        let added = sqlx::query(
+            "INSERT INTO gateway.users (name, password_hash, roles) VALUES ($1, $2, $3)
+             ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(name)
+        .bind(password_hash)
+        .bind(roles)
+        .execute(&self.0)
+        .await?;
+        Ok(added.rows_affected() == 1)
+    }
+
+    /// All users.
+    pub(crate) async fn users(&self) -> Result<Vec<User>, sqlx::Error> {
+        let rows = sqlx::query("SELECT name, roles, disabled FROM gateway.users ORDER BY name")
+            .fetch_all(&self.0)
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(User {
+                    name: row.try_get("name")?,
+                    roles: row.try_get("roles")?,
+                    disabled: row.try_get("disabled")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Changes what is given of a user, and ends their sign-ins if it weakens them. False: unknown.
+    pub(crate) async fn change_user(
+        &self,
+        name: &str,
+        password_hash: Option<&str>,
+        roles: Option<&[String]>,
+        disabled: Option<bool>,
+    ) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.0.begin().await?;
+        let changed = sqlx::query(
+            "UPDATE gateway.users SET password_hash = coalesce($2, password_hash),
+             roles = coalesce($3, roles), disabled = coalesce($4, disabled) WHERE name = $1",
+        )
+        .bind(name)
+        .bind(password_hash)
+        .bind(roles)
+        .bind(disabled)
+        .execute(&mut *transaction)
+        .await?;
+        if password_hash.is_some() || disabled == Some(true) {
+            sqlx::query("UPDATE gateway.refresh_tokens SET revoked = true WHERE user_name = $1")
+                .bind(name)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(changed.rows_affected() == 1)
+    }
+
+    /// The password hash of a user who may sign in.
+    pub(crate) async fn password_hash(&self, name: &str) -> Result<Option<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT password_hash FROM gateway.users WHERE name = $1 AND NOT disabled",
+        )
+        .bind(name)
+        .fetch_optional(&self.0)
+        .await
+    }
+
+    /// The roles of a user whose sign-in stands.
+    pub(crate) async fn roles(
+        &self,
+        name: &str,
+        family: &str,
+    ) -> Result<Option<BTreeSet<String>>, sqlx::Error> {
+        let roles: Option<Vec<String>> = sqlx::query_scalar(
+            "SELECT roles FROM gateway.users WHERE name = $1 AND NOT disabled AND EXISTS (
+               SELECT 1 FROM gateway.refresh_tokens
+               WHERE family = $2 AND user_name = $1 AND NOT revoked)",
+        )
+        .bind(name)
+        .bind(family)
+        .fetch_optional(&self.0)
+        .await?;
+        Ok(roles.map(|roles| roles.into_iter().collect()))
+    }
+
+    /// Begins a sign-in; answers its family.
+    pub(crate) async fn start_family(
+        &self,
+        user: &str,
+        refresh_token: &str,
+        config: &Config,
+    ) -> Result<String, sqlx::Error> {
+        let family = HEXLOWER.encode(&random::<16>());
+        sqlx::query(
+            "INSERT INTO gateway.refresh_tokens (hash, family, user_name, idle_until, valid_until)
+             VALUES ($1, $2, $3, now() + make_interval(secs => $4), now() + make_interval(secs => $5))",
+        )
+        .bind(fingerprint(refresh_token))
+        .bind(&family)
+        .bind(user)
+        .bind(config.refresh_idle.as_secs_f64())
+        .bind(config.refresh_absolute.as_secs_f64())
+        .execute(&self.0)
+        .await?;
+        Ok(family)
+    }
+
+    /// Uses a refresh token once and puts `next` in its place.
+    pub(crate) async fn rotate(
+        &self,
+        token: &str,
+        next: &str,
+        config: &Config,
+    ) -> Result<Rotation, sqlx::Error> {
+        let mut transaction = self.0.begin().await?;
+        // The row lock makes two uses at the same moment one after the other.
+        let known = sqlx::query(
+            "SELECT t.family, t.user_name, t.used,
+               t.revoked OR u.disabled OR t.idle_until < now() OR t.valid_until < now() AS over
+             FROM gateway.refresh_tokens t JOIN gateway.users u ON u.name = t.user_name
+             WHERE t.hash = $1 FOR UPDATE OF t",
+        )
+        .bind(fingerprint(token))
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(known) = known else {
+            return Ok(Rotation::Unknown);
+        };
+        let family: String = known.try_get("family")?;
+        let user: String = known.try_get("user_name")?;
+        if known.try_get("used")? {
+            revoke(&mut transaction, &family).await?;
+            transaction.commit().await?;
+            return Ok(Rotation::Reused { user });
+        }
+        if known.try_get("over")? {
+            return Ok(Rotation::Unknown);
+        }
+        sqlx::query("UPDATE gateway.refresh_tokens SET used = true WHERE hash = $1")
+            .bind(fingerprint(token))
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query(
+            "INSERT INTO gateway.refresh_tokens (hash, family, user_name, idle_until, valid_until)
+             SELECT $1, family, user_name, now() + make_interval(secs => $3), valid_until
+             FROM gateway.refresh_tokens WHERE hash = $2",
+        )
+        .bind(fingerprint(next))
+        .bind(fingerprint(token))
+        .bind(config.refresh_idle.as_secs_f64())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Rotation::Rotated { user, family })
+    }
+
+    /// Ends a sign-in.
+    pub(crate) async fn revoke_family(&self, family: &str) -> Result<(), sqlx::Error> {
+        let mut transaction = self.0.begin().await?;
+        revoke(&mut transaction, family).await?;
+        transaction.commit().await
+    }
+
+    /// The rows of a query on the views as JSON objects, at most `limit`.
+    pub(crate) async fn rows(
+        &self,
+        query: &'static str,
+        filters: &[Option<String>],
+        limit: i64,
+    ) -> Result<Vec<Value>, sqlx::Error> {
+        // A constant around a constant: no input becomes SQL.
+        let sql = AssertSqlSafe(format!(
+            "SELECT to_jsonb(found)::text FROM ({query}) AS found LIMIT {}",
+            limit.clamp(1, 1_000)
+        ));
+        let mut prepared = sqlx::query_scalar::<_, String>(sql);
+        for filter in filters {
+            prepared = prepared.bind(filter.clone());
+        }
+        let rows = prepared.fetch_all(&self.0).await?;
+        rows.iter()
+            .map(|row| serde_json::from_str(row).map_err(|error| sqlx::Error::Decode(error.into())))
+            .collect()
+    }
+
+    /// What policy said to the event `cause`.
+    pub(crate) async fn decision_of(&self, cause: EventId) -> Result<Option<Value>, sqlx::Error> {
+        let found = self
+            .rows(crate::routes::DECISION_OF, &[Some(cause.to_string())], 1)
+            .await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Whether the database answers.
+    pub(crate) async fn answers(&self) -> bool {
+        sqlx::query("SELECT 1").execute(&self.0).await.is_ok()
+    }
+}
+
+async fn revoke(
+    transaction: &mut sqlx::Transaction<'_, sqlx::Postgres>,
+    family: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE gateway.refresh_tokens SET revoked = true WHERE family = $1")
+        .bind(family)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
