@@ -1,0 +1,10 @@
+//! The key-value buckets: the kill switch, the executors' claims, the services' health.
+
+mod claims;
+mod halt;
+mod health;
+pub(crate) mod store;
+
+pub use claims::{Claim, Claims, Held};
+pub use halt::{Halt, HaltState};
+pub use health::{Health, HealthBoard, Seen};

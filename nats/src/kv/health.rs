@@ -1,0 +1,98 @@
+//! How far behind each service is: no audit, no action.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::store::Store;
+use crate::topology::Bucket;
+use crate::{Bus, Error, Service};
+
+/// What a service says of itself, every five seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// The age of the oldest message that it has not handled, in seconds.
+    pub lag_seconds: f64,
+    /// What it has not handled as a share of what the stream may hold, 0 to 1.
+    pub fill: f64,
+}
+
+/// A health and how old it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    /// What was said.
+    pub health: Health,
+    /// How long ago.
+    pub age: Duration,
+}
+
+/// Where services say how far behind they are.
+#[derive(Clone, Debug)]
+pub struct HealthBoard {
+    store: Store,
+    own: String,
+    last: Arc<Mutex<Option<(u64, Instant)>>>,
+}
+
+impl HealthBoard {
+    /// Over that connection.
+    #[must_use]
+    pub fn new(bus: &Bus) -> Self {
+        Self {
+            store: Store::new(bus.clone(), Bucket::Health),
+            own: bus.service().as_str().to_owned(),
+            last: Arc::new(Mutex::new(None)),
+        }
+    }
+
+    /// Says how far behind this service is.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not store it.
+    pub async fn write(&self, health: Health) -> Result<(), Error> {
+        let value = rmp_serde::to_vec_named(&health)?;
+        self.store.put(&self.own, value.into()).await?;
+        Ok(())
+    }
+
+    /// What the audit sink said last; `None` when it never said anything.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer or the value is malformed.
+    pub async fn audit(&self) -> Result<Option<Seen>, Error> {
+        let key = Service::AuditSink.as_str();
+        let Some(entry) = self.store.get(key).await? else {
+            return Ok(None);
+        };
+        let health = rmp_serde::from_slice(&entry.value).map_err(|error| Error::Malformed {
+            key: key.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let mut last = self.last.lock().await;
+        // Between two revisions this process's own clock counts. A value that is new to this process
+        // has the age that the wall clocks say, and none once another one was seen to be replaced.
+        let begun = match *last {
+            Some((revision, since)) if revision == entry.revision => since,
+            Some(_) => Instant::now(),
+            None => {
+                let wall = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
+                let stored = u64::try_from(entry.time.as_nanos()).unwrap_or(0);
+                let age = wall.saturating_sub(Duration::from_nanos(stored));
+                let now = Instant::now();
+                now.checked_sub(age).unwrap_or(now)
+            }
+        };
+        *last = Some((entry.revision, begun));
+        Ok(Some(Seen {
+            health,
+            age: begun.elapsed(),
+        }))
+    }
+}

@@ -1,0 +1,70 @@
+//! The key-value buckets. Each is a stream `KV_<bucket>` on the subjects `$KV.<bucket>.<key>`.
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::Config;
+
+use super::{Settings, streams};
+
+/// A key-value bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bucket {
+    /// Leases and snapshots.
+    State,
+    /// The kill switch, a key per cluster.
+    Halt,
+    /// Claims of decisions by executors, for 24 h.
+    Exec,
+    /// How far behind each service is.
+    Health,
+}
+
+impl Bucket {
+    /// Every bucket.
+    pub const ALL: [Self; 4] = [Self::State, Self::Halt, Self::Exec, Self::Health];
+
+    /// The bucket's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::State => "aegis_state",
+            Self::Halt => "aegis_halt",
+            Self::Exec => "aegis_exec",
+            Self::Health => "aegis_health",
+        }
+    }
+
+    /// The name of the stream that keeps it.
+    #[must_use]
+    pub fn stream(self) -> String {
+        format!("KV_{}", self.name())
+    }
+
+    /// The subject of `key`.
+    #[must_use]
+    pub fn subject(self, key: &str) -> String {
+        format!("$KV.{}.{key}", self.name())
+    }
+
+    /// What the bucket's stream shall be. The streams leave 4 % of the storage to the buckets.
+    #[must_use]
+    pub fn declaration(self, settings: &Settings) -> Config {
+        let (permille, max_age) = match self {
+            Self::State => (26, Duration::ZERO),
+            Self::Exec => (10, Duration::from_secs(24 * 60 * 60)),
+            Self::Halt | Self::Health => (1, Duration::ZERO),
+        };
+        Config {
+            name: self.stream(),
+            subjects: vec![self.subject(">")],
+            max_messages_per_subject: 1,
+            max_bytes: streams::share(settings, permille),
+            max_age,
+            duplicate_window: Duration::from_secs(120),
+            allow_direct: true,
+            // Chunks of old snapshots are replaced by a marker that removes itself.
+            allow_message_ttl: matches!(self, Self::State),
+            ..streams::base(settings)
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Cores: nothing skipped, nothing said twice, whatever is stopped, killed or taken over.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aegis_nats::in_order::{Options, run};
+use aegis_nats::provision::provision;
+use aegis_nats::testing::TestServer;
+use aegis_nats::topology::{Durable, declaration};
+use aegis_nats::{Bus, Error, Options as Connect, Service};
+use aegis_schemas::pipeline::{Core, Emitter, Input, Output};
+use aegis_schemas::{Event, Stream, Subject, Timestamp};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Record, beat, cluster, entity, number, send, until};
+
+const POISON: i64 = 666;
+const TOO_LARGE: i64 = 667;
+
+/// Answers each heartbeat with the sum of all so far.
+#[derive(Clone, Default)]
+struct Sum(State);
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    sum: i64,
+    handled: Vec<i64>,
+    now: Timestamp,
+}
+
+impl Core for Sum {
+    type State = State;
+
+    fn producer(&self) -> String {
+        "incidents/demo".to_owned()
+    }
+
+    fn handle(&mut self, input: &Input) -> Vec<Output> {
+        let Some(number) = number(&input.event) else {
+            return Vec::new();
+        };
+        // What it says itself causes nothing.
+        if input.origin.is_some() {
+            return Vec::new();
+        }
+        assert!(input.time >= self.0.now, "time fell");
+        self.0.now = input.time;
+        self.0.sum += number;
+        self.0.handled.push(number);
+        assert!(number != POISON, "poison");
+        let producer = self.producer();
+        let mut emitter = Emitter::new(&producer, input);
+        for part in 0..2 {
+            let subject = Subject::anomaly(&entity());
+            emitter
+                .emit(subject, &beat(self.0.sum * 10 + part))
+                .unwrap();
+        }
+        let mut outputs = emitter.finish();
+        if number == TOO_LARGE {
+            outputs[0].body = vec![0; 300_000];
+        }
+        outputs
+    }
+
+    fn state(&self) -> State {
+        self.0.clone()
+    }
+
+    fn restore(&mut self, state: State) {
+        self.0 = state;
+    }
+}
+
+/// A core in a runtime of its own, with a connection of its own: killing that is like killing a process.
+struct Running {
+    runtime: Option<Runtime>,
+    stop: CancellationToken,
+    task: Option<JoinHandle<Result<(), Error>>>,
+    seen: Arc<Mutex<State>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Running {
+    fn start(server: &TestServer, snapshot_every: Duration) -> Self {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let stop = CancellationToken::new();
+        let seen = Arc::new(Mutex::new(State::default()));
+        let (token, state) = (stop.clone(), Arc::clone(&seen));
+        let connect = server.options(Service::Detector).unwrap();
+        let options = Options {
+            snapshot_every,
+            ..Options::new(Durable::incidents(&cluster()))
+        };
+        let task = runtime.spawn(async move {
+            let bus = Bus::connect(connect).await?;
+            let observe = move |core: &Sum, _: &Input, _: &[Output]| {
+                *state.lock().unwrap() = core.0.clone();
+            };
+            run(&bus, Sum::default(), options, observe, token).await
+        });
+        Self {
+            runtime: Some(runtime),
+            stop,
+            task: Some(task),
+            seen,
+        }
+    }
+
+    async fn until_handled(&self, number: i64) -> State {
+        until(&format!("heartbeat {number}"), || {
+            let state = self.seen.lock().unwrap().clone();
+            state.handled.contains(&number).then_some(state)
+        })
+        .await
+    }
+
+    async fn stop(mut self) {
+        self.stop.cancel();
+        self.ended().await.unwrap();
+    }
+
+    async fn ended(&mut self) -> Result<(), Error> {
+        self.task.take().unwrap().await.unwrap()
+    }
+
+    /// What `kill -9` leaves: no last snapshot, the lease not given back.
+    fn kill(self) {
+        drop(self);
+    }
+}
+
+const ANOMALIES: &str = "aegis.v1.anomaly";
+const RARELY: Duration = Duration::from_secs(3600);
+
+/// The sums that the stream holds, each with its id.
+fn said(record: &Record) -> Vec<(i64, String)> {
+    let said = record.on(ANOMALIES);
+    said.iter()
+        .map(|delivery| {
+            let meta = delivery.meta().unwrap();
+            (
+                number(&delivery.event().unwrap()).unwrap(),
+                meta.id.to_string(),
+            )
+        })
+        .collect()
+}
+
+/// What a core that was never disturbed says.
+fn expected(numbers: impl IntoIterator<Item = i64>) -> Vec<i64> {
+    let sums = numbers.into_iter().scan(0, |sum, number| {
+        *sum += number;
+        Some(*sum)
+    });
+    sums.flat_map(|sum| [sum * 10, sum * 10 + 1]).collect()
+}
+
+fn numbers(said: &[(i64, String)]) -> Vec<i64> {
+    said.iter().map(|(number, _)| *number).collect()
+}
+
+#[tokio::test]
+async fn a_core_goes_on_from_its_snapshot_and_says_everything_once() {
+    let server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let record = Record::of(&server, Stream::Events).await;
+
+    send(&ingest, 1..=20).await;
+    let first = Running::start(&server, RARELY);
+    first.until_handled(20).await;
+    first.stop().await;
+
+    send(&ingest, 21..=40).await;
+    let second = Running::start(&server, RARELY);
+    let state = second.until_handled(40).await;
+    assert_eq!(state.handled, (1..=40).collect::<Vec<_>>());
+    record.wait(ANOMALIES, 80).await;
+    assert_eq!(numbers(&said(&record)), expected(1..=40));
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_killed_core_is_replayed_to_the_same_ids_and_nothing_is_stored_twice() {
+    let server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let record = Record::of(&server, Stream::Events).await;
+
+    send(&ingest, 1..=30).await;
+    let first = Running::start(&server, Duration::from_millis(200));
+    first.until_handled(10).await;
+    first.kill();
+    let before = said(&record);
+
+    let second = Running::start(&server, RARELY);
+    let state = second.until_handled(30).await;
+    assert_eq!(state.handled, (1..=30).collect::<Vec<_>>());
+    record.wait(ANOMALIES, 60).await;
+    let after = said(&record);
+    assert_eq!(after[..before.len()], before[..]);
+    assert_eq!(numbers(&after), expected(1..=30));
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_dead_letters_and_the_line_moves_on_as_if_it_had_never_been() {
+    let server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let events = Record::of(&server, Stream::Events).await;
+    let core = Running::start(&server, RARELY);
+    send(&ingest, [1, 2, POISON, 3, TOO_LARGE, 4]).await;
+    let (subject, meta, _) = crate::support::message(5);
+    let publisher = ingest.publisher();
+    publisher
+        .publish(&subject, &meta, "not MessagePack".into(), None)
+        .await
+        .unwrap();
+    send(&ingest, [6]).await;
+
+    let state = core.until_handled(6).await;
+    assert_eq!((state.sum, state.handled), (16, vec![1, 2, 3, 4, 6]));
+    events.wait(ANOMALIES, 10).await;
+    assert_eq!(numbers(&said(&events)), expected([1, 2, 3, 4, 6]));
+    core.stop().await;
+    drop(events);
+
+    let gateway = server.bus(Service::Gateway).await.unwrap();
+    assert_eq!(gateway.stream_info(Stream::Dlq).await.unwrap().messages, 3);
+    let letters = Record::of(&server, Stream::Dlq).await;
+    let reasons: Vec<_> = letters
+        .wait("aegis.v1.dlq.detector.aegis_events", 3)
+        .await
+        .iter()
+        .map(|letter| match letter.event() {
+            Ok(Event::DeadLetter(letter)) => letter.reason,
+            other => panic!("not a dead letter: {other:?}"),
+        })
+        .collect();
+    assert_eq!(reasons[0], "the core panicked: poison");
+    assert_eq!(reasons[1], "an output of 300000 bytes is too large");
+    assert!(reasons[2].contains("malformed"), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn the_second_holder_waits_and_takes_over_when_the_first_dies() {
+    let server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let record = Record::of(&server, Stream::Events).await;
+    let first = Running::start(&server, RARELY);
+    send(&ingest, 1..=10).await;
+    first.until_handled(10).await;
+    let second = Running::start(&server, RARELY);
+    // Longer than a lease lives unrenewed: it is held because it is renewed.
+    tokio::time::sleep(Duration::from_millis(4_500)).await;
+    assert_eq!(second.seen.lock().unwrap().handled, Vec::<i64>::new());
+
+    send(&ingest, 11..=20).await;
+    first.until_handled(12).await;
+    first.kill();
+    send(&ingest, 21..=30).await;
+    let state = second.until_handled(30).await;
+    assert_eq!(state.handled, (1..=30).collect::<Vec<_>>());
+    record.wait(ANOMALIES, 60).await;
+    assert_eq!(numbers(&said(&record)), expected(1..=30));
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_core_outlasts_a_crash_of_the_server() {
+    let mut server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let core = Running::start(&server, Duration::from_millis(300));
+    send(&ingest, 1..=10).await;
+    core.until_handled(5).await;
+    server.crash().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    server.resume().await.unwrap();
+    send(&ingest, 11..=20).await;
+    let state = core.until_handled(20).await;
+    assert_eq!(state.handled, (1..=20).collect::<Vec<_>>());
+    let record = Record::of(&server, Stream::Events).await;
+    record.wait(ANOMALIES, 40).await;
+    assert_eq!(numbers(&said(&record)), expected(1..=20));
+    core.stop().await;
+}
+
+/// Inputs up to `published_through` change the state and publish nothing, however short the stream's
+/// memory of ids is.
+#[tokio::test]
+async fn a_catch_up_without_a_snapshot_says_nothing_again() {
+    let server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let record = Record::of(&server, Stream::Events).await;
+    send(&ingest, 1..=20).await;
+    let first = Running::start(&server, RARELY);
+    first.until_handled(20).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    first.kill();
+
+    let mut config = declaration(Stream::Events, server.settings(), 1);
+    config.duplicate_window = Duration::from_millis(100);
+    let Connect { url, seed, .. } = server.options(Service::Provisioner).unwrap();
+    let client = async_nats::ConnectOptions::new()
+        .nkey(seed.to_string())
+        .custom_inbox_prefix(Service::Provisioner.inbox())
+        .connect(url)
+        .await
+        .unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    jetstream.update_stream(config).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    let second = Running::start(&server, RARELY);
+    let state = second.until_handled(20).await;
+    assert_eq!(state.handled, (1..=20).collect::<Vec<_>>());
+    send(&ingest, [21]).await;
+    second.until_handled(21).await;
+    record.wait(ANOMALIES, 42).await;
+    assert_eq!(numbers(&said(&record)), expected(1..=21));
+    second.stop().await;
+}
+
+/// A former holder's open pull takes messages; the core must notice and fetch them anyway.
+#[tokio::test]
+async fn messages_that_somebody_else_pulled_are_not_skipped() {
+    let server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let core = Running::start(&server, RARELY);
+    send(&ingest, 1..=5).await;
+    core.until_handled(5).await;
+
+    let Connect { url, seed, .. } = server.options(Service::Detector).unwrap();
+    let client = async_nats::ConnectOptions::new()
+        .nkey(seed.to_string())
+        .custom_inbox_prefix(Service::Detector.inbox())
+        .connect(url)
+        .await
+        .unwrap();
+    let inbox = client.new_inbox();
+    let mut stolen = client.subscribe(inbox.clone()).await.unwrap();
+    let next = "$JS.API.CONSUMER.MSG.NEXT.AEGIS_EVENTS.incidents-demo";
+    let pull = r#"{"batch":4,"expires":20000000000}"#;
+    client
+        .publish_with_reply(next, inbox, pull.into())
+        .await
+        .unwrap();
+    client.flush().await.unwrap();
+    send(&ingest, 6..=30).await;
+
+    let state = core.until_handled(30).await;
+    assert_eq!(state.handled, (1..=30).collect::<Vec<_>>());
+    let first = tokio::time::timeout(Duration::from_secs(5), stolen.next()).await;
+    assert!(first.unwrap().is_some(), "the other pull took nothing");
+    core.stop().await;
+}
+
+/// Another epoch: the stream was made anew, so what the state says of it is wrong.
+#[tokio::test]
+async fn a_core_refuses_to_start_on_a_stream_that_was_made_anew() {
+    let mut server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let core = Running::start(&server, RARELY);
+    send(&ingest, 1..=5).await;
+    core.until_handled(5).await;
+    core.stop().await;
+
+    server.crash().await.unwrap();
+    let streams = server.store_dir().join("jetstream/AEGIS/streams");
+    std::fs::remove_dir_all(streams.join("AEGIS_EVENTS")).unwrap();
+    server.resume().await.unwrap();
+    let provisioner = server.bus(Service::Provisioner).await.unwrap();
+    let made = provision(&provisioner, server.settings(), 2).await.unwrap();
+    assert_eq!(made.events_epoch, 2);
+
+    let mut core = Running::start(&server, RARELY);
+    let refused = core.ended().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("belongs to epoch 1 of AEGIS_EVENTS, which is in epoch 2"),
+        "{refused}"
+    );
+}

@@ -1,0 +1,71 @@
+//! The buckets, each through the user that has it.
+
+use aegis_nats::kv::{Claim, Claims, Halt, HaltState, Health, HealthBoard};
+use aegis_nats::testing::TestServer;
+use aegis_nats::{Error, Service};
+use aegis_schemas::{DecisionId, EventId};
+
+use crate::support::cluster;
+
+#[tokio::test]
+async fn the_kill_switch_reaches_the_executor_at_its_next_read() {
+    let server = TestServer::start().await.unwrap();
+    let gateway = Halt::new(&server.bus(Service::Gateway).await.unwrap());
+    let executor = Halt::new(&server.bus(Service::Executor).await.unwrap());
+    assert_eq!(executor.read(&cluster()).await.unwrap(), None);
+    for fence in 1..20 {
+        let state = HaltState {
+            fence,
+            on: fence % 2 == 1,
+        };
+        gateway.write(&cluster(), state).await.unwrap();
+        assert_eq!(executor.read(&cluster()).await.unwrap(), Some(state));
+    }
+}
+
+#[tokio::test]
+async fn a_decision_is_claimed_once_and_written_by_who_holds_it() {
+    let server = TestServer::start().await.unwrap();
+    let claims = Claims::new(&server.bus(Service::Executor).await.unwrap());
+    let decision = DecisionId(EventId::of_content("test", b"decision"));
+    assert_eq!(claims.get(decision).await.unwrap(), None);
+    let Claim::Created(revision) = claims.create(decision, "mine".into()).await.unwrap() else {
+        panic!("nobody had claimed it");
+    };
+    let again = claims.create(decision, "theirs".into()).await.unwrap();
+    assert_eq!(
+        again,
+        Claim::Exists {
+            revision,
+            value: "mine".into()
+        }
+    );
+    claims
+        .update(decision, revision, "done".into())
+        .await
+        .unwrap();
+    let late = claims.update(decision, revision, "late".into()).await;
+    assert!(matches!(late, Err(Error::Conflict(_))), "{late:?}");
+    assert_eq!(claims.get(decision).await.unwrap().unwrap().value, "done");
+}
+
+#[tokio::test]
+async fn the_audit_sinks_health_is_seen_with_its_age() {
+    let server = TestServer::start().await.unwrap();
+    let reader = HealthBoard::new(&server.bus(Service::Ingest).await.unwrap());
+    assert_eq!(reader.audit().await.unwrap(), None);
+    let audit = HealthBoard::new(&server.bus(Service::AuditSink).await.unwrap());
+    let health = Health {
+        lag_seconds: 1.5,
+        fill: 0.25,
+    };
+    audit.write(health).await.unwrap();
+    let seen = reader.audit().await.unwrap().unwrap();
+    assert_eq!(seen.health, health);
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let later = reader.audit().await.unwrap().unwrap();
+    assert!(later.age >= seen.age + std::time::Duration::from_millis(300));
+    audit.write(health).await.unwrap();
+    let renewed = reader.audit().await.unwrap().unwrap();
+    assert!(renewed.age < later.age);
+}
