@@ -21,6 +21,8 @@ use crate::topology::Durable;
 use crate::{Bus, Error};
 use tenure::{Ended, Tenure};
 
+pub use machine::Machine;
+
 /// How a core is run.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -18,6 +18,7 @@ mod event;
 pub mod header;
 mod id;
 mod incident;
+pub mod keyring;
 mod metric;
 mod name;
 mod outcome;

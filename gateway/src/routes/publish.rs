@@ -20,6 +20,8 @@ use crate::routes::Body;
 
 /// How far behind the audit log may be before nothing is taken.
 const MAX_LAG_S: f64 = 3_600.0;
+/// How much of a stream the audit log may have before it before nothing is taken.
+const MAX_BACKLOG: f64 = 0.25;
 /// How full a stream may be before nothing is taken.
 const MAX_FILL: f64 = 0.8;
 /// How old the audit sink's word may be.
@@ -116,14 +118,14 @@ async fn healthy(app: &App) -> Result<(), Problem> {
             seen.age.as_secs()
         )));
     }
-    if seen.health.lag_seconds > MAX_LAG_S || seen.health.fill > MAX_FILL {
+    if seen.health.lag_seconds > MAX_LAG_S || seen.health.fill > MAX_BACKLOG {
         return Err(unavailable(format!(
             "the audit sink is {:.0} s behind",
             seen.health.lag_seconds
         )));
     }
     let intake = app.bus.stream_info(Stream::Intake).await;
-    // The gateway may not be allowed to ask; a full stream refuses the publish then.
+    // Whoever cannot ask is told by the publish itself: a full stream refuses it.
     match intake {
         Ok(info) if info.bytes as f64 > info.max_bytes as f64 * MAX_FILL => {
             Err(unavailable("AEGIS_INTAKE is full".to_owned()))

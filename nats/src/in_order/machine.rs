@@ -9,8 +9,10 @@ use aegis_schemas::{Timestamp, codec};
 const MAX_INPUTS: usize = 512;
 const MAX_BYTES: usize = 4 << 20;
 
-/// A core, and what is needed to undo its last input: a clone, and the inputs since.
-pub(super) struct Machine<C> {
+/// A core, and what is needed to undo its last input: a clone, and the inputs since. The shell runs
+/// every core in one, and so does whoever runs a record again.
+#[derive(Debug)]
+pub struct Machine<C> {
     core: C,
     clone: C,
     /// Stream time of the clone.
@@ -21,7 +23,9 @@ pub(super) struct Machine<C> {
 }
 
 impl<C: Core> Machine<C> {
-    pub(super) fn new(core: C, now: Timestamp) -> Self {
+    /// Goes on with `core` as it was at stream time `now`.
+    #[must_use]
+    pub fn new(core: C, now: Timestamp) -> Self {
         Self {
             clone: core.clone(),
             core,
@@ -32,18 +36,25 @@ impl<C: Core> Machine<C> {
         }
     }
 
-    pub(super) const fn core(&self) -> &C {
+    /// The core as it is now.
+    #[must_use]
+    pub const fn core(&self) -> &C {
         &self.core
     }
 
     /// Stream time, which never falls.
-    pub(super) const fn now(&self) -> Timestamp {
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
         self.now
     }
 
     /// Gives the core its next input, of so many bytes. On a panic or an output that is too large the
     /// core is as if it had never seen it.
-    pub(super) fn take(
+    ///
+    /// # Errors
+    ///
+    /// Why the input goes to the dead letters.
+    pub fn take(
         &mut self,
         mut input: Input,
         bytes: usize,

@@ -104,6 +104,8 @@ impl ServerProcess {
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
+            // A Ctrl-C in the terminal is for who started the server, who stops it in order.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(|source| Error::Io {

@@ -182,6 +182,16 @@ impl Durable {
         config
     }
 
+    /// Whether it reads messages of that subject in its stream.
+    #[must_use]
+    pub fn reads(&self, subject: &str) -> bool {
+        self.filters.is_empty()
+            || self
+                .filters
+                .iter()
+                .any(|pattern| super::matrix::covers(pattern, subject))
+    }
+
     /// How long to wait after the `attempt`-th delivery failed.
     #[must_use]
     pub fn delay(&self, attempt: u64) -> Duration {

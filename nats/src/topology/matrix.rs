@@ -23,7 +23,7 @@ impl Permissions {
 }
 
 /// Whether a pattern with `*` and `>` covers a subject.
-fn covers(pattern: &str, subject: &str) -> bool {
+pub(super) fn covers(pattern: &str, subject: &str) -> bool {
     let mut tokens = subject.split('.');
     for part in pattern.split('.') {
         match (part, tokens.next()) {
