@@ -1,0 +1,83 @@
+//! The Kubernetes Event that tells who looks at the object what was done to it.
+
+use aegis_schemas::{Action, Timestamp, Warrant};
+use kube::core::DynamicObject;
+use serde_json::json;
+
+use super::MANAGER;
+
+/// The longest message that an Event may have.
+const MAX_MESSAGE: usize = 1000;
+
+/// The Event of an act. Its name follows from the decision, so that it is there once.
+pub(crate) fn note(warrant: &Warrant, now: Timestamp) -> DynamicObject {
+    let target = &warrant.target.object;
+    let entity = &target.entity;
+    let (group_version, kind) = target
+        .gvk
+        .rsplit_once('/')
+        .unwrap_or(("v1", target.gvk.as_str()));
+    let object: String = entity.name.as_str().chars().take(200).collect();
+    let event = json!({
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": format!("{}.{}", object.trim_end_matches(['-', '.']), warrant.decision_id),
+            "namespace": entity.namespace,
+        },
+        "involvedObject": {
+            "apiVersion": group_version,
+            "kind": kind,
+            "name": entity.name,
+            "namespace": entity.namespace,
+            "uid": target.uid,
+        },
+        "type": "Normal",
+        "reason": reason(warrant),
+        "message": message(warrant),
+        "source": { "component": MANAGER },
+        "reportingComponent": "aegis.dev/executor",
+        "reportingInstance": MANAGER,
+        "action": warrant.action.kind(),
+        "eventTime": micros(now),
+        "firstTimestamp": null,
+        "lastTimestamp": null,
+    });
+    serde_json::from_value(event).expect("an object with metadata")
+}
+
+fn reason(warrant: &Warrant) -> &'static str {
+    match &warrant.action {
+        _ if warrant.undo_of.is_some() => "AegisUndone",
+        Action::RestartPod { .. } | Action::RolloutRestart => "AegisRestarted",
+        Action::Scale { .. } => "AegisScaled",
+        Action::Rollback { .. } => "AegisRolledBack",
+        Action::RestoreTemplate { .. } => "AegisRestored",
+    }
+}
+
+fn message(warrant: &Warrant) -> String {
+    let mut message = format!(
+        "{} for {}, decision {}",
+        warrant.action.describe(),
+        warrant.actor.name,
+        warrant.decision_id
+    );
+    if let Some(incident) = warrant.incident {
+        message = format!("{message}, incident {incident}");
+    }
+    for reason in &warrant.reasons {
+        message = format!("{message}; {}", reason.text);
+    }
+    message.chars().take(MAX_MESSAGE).collect()
+}
+
+/// Kubernetes reads no more than six digits after the point.
+fn micros(now: Timestamp) -> String {
+    let text = Timestamp::from_millis(now.as_millis()).to_string();
+    if text.contains('.') {
+        text
+    } else {
+        text.replace('Z', ".000000Z")
+    }
+}

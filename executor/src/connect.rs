@@ -1,0 +1,46 @@
+//! How the API server is reached.
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use crate::act::ApiServer;
+use crate::{Config, Error};
+
+/// The cluster's UID: that of its namespace `kube-system`, which lives as long as the cluster.
+///
+/// # Errors
+///
+/// When it is not said how to reach the API server, or it does not answer.
+pub async fn cluster_uid(config: &Config) -> Result<String, Error> {
+    uid(&client(config).await?).await
+}
+
+pub(crate) async fn uid(client: &kube::Client) -> Result<String, Error> {
+    let api = ApiServer::new(client.clone());
+    let uid = api.namespace_uid("kube-system").await;
+    uid.map_err(|trouble| Error::Kubernetes(trouble.to_string()))?
+        .ok_or_else(|| Error::Kubernetes("it has no namespace `kube-system`".to_owned()))
+}
+
+/// A client as configured: a kubeconfig, else the pod's service account, else `~/.kube/config`.
+pub(crate) async fn client(config: &Config) -> Result<kube::Client, Error> {
+    let wrong = |error: &dyn std::error::Error| Error::Kubeconfig(error.to_string());
+    let mut kube = match &config.kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path).map_err(|error| wrong(&error))?;
+            let options = KubeConfigOptions::default();
+            kube::Config::from_custom_kubeconfig(file, &options)
+                .await
+                .map_err(|error| wrong(&error))?
+        }
+        None => match kube::Config::incluster() {
+            Ok(kube) => kube,
+            Err(_) => kube::Config::infer().await.map_err(|error| wrong(&error))?,
+        },
+    };
+    kube.connect_timeout = Some(config.request_timeout);
+    kube.read_timeout = Some(config.request_timeout);
+    kube.write_timeout = Some(config.request_timeout);
+    // A write is tried again only after a look at what the last one did.
+    kube.default_retry = false;
+    kube::Client::try_from(kube).map_err(|error| wrong(&error))
+}

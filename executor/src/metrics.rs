@@ -1,0 +1,43 @@
+//! The executor's metrics.
+
+use std::time::Duration;
+
+use aegis_schemas::Outcome;
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+
+/// Describes every metric of this crate.
+pub(crate) fn describe() {
+    describe_counter!(
+        "aegis_executor_outcomes_total",
+        Unit::Count,
+        "decisions that ended, by phase, action and code"
+    );
+    describe_counter!(
+        "aegis_executor_waits_total",
+        Unit::Count,
+        "attempts that ended in waiting for the API server, the bus or a disruption budget"
+    );
+    describe_histogram!(
+        "aegis_executor_outcome_seconds",
+        Unit::Seconds,
+        "time from the decision in the stream to its outcome"
+    );
+}
+
+/// A decision ended.
+pub(crate) fn ended(outcome: &Outcome, took: Duration) {
+    let phase = outcome.phase.as_str();
+    let code = outcome.code.map_or("none", |code| code.as_str());
+    let action = outcome
+        .action
+        .as_ref()
+        .map_or("none", |action| action.kind().as_str());
+    counter!("aegis_executor_outcomes_total", "phase" => phase, "action" => action, "code" => code)
+        .increment(1);
+    histogram!("aegis_executor_outcome_seconds", "phase" => phase).record(took.as_secs_f64());
+}
+
+/// An attempt has to be made again.
+pub(crate) fn waits() {
+    counter!("aegis_executor_waits_total").increment(1);
+}
