@@ -13,10 +13,10 @@ use aegis_schemas::signal::{
     Calls, Change, ContainerSpec, Heartbeat, PodState, Revision, WorkloadState,
 };
 use aegis_schemas::{
-    Action, Anomaly, AnomalyPhase, Assessment, AssessmentVerdict, Blame, Cluster, Command,
-    CommandBody, Entity, EntityKind, EpisodeId, Event, EventId, FailureKind, FeedbackVerdict,
-    Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase, Signal, SignalBody, Timestamp,
-    Warrant, WarrantTarget,
+    Action, Anomaly, AnomalyPhase, Assessment, AssessmentVerdict, Blame, CauseKind, Cluster,
+    Command, CommandBody, Entity, EntityKind, EpisodeId, Event, EventId, FailureKind,
+    FeedbackVerdict, Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase, Signal,
+    SignalBody, Timestamp, Warrant, WarrantTarget,
     signature::{DECISION_TYPE, Envelope, Key},
 };
 
@@ -467,4 +467,40 @@ fn a_core_restored_from_its_snapshot_says_the_same_bytes() {
     let whole = story(None);
     assert!(whole.len() > 3);
     assert_eq!(whole, story(Some(1)));
+}
+
+#[test]
+fn a_change_of_configuration_before_all_pods_crash_is_the_first_cause_and_nothing_is_restarted() {
+    let mut log = Log::new();
+    let web = log.healthy("web", 3);
+    log.signal(
+        &web,
+        SignalBody::Change(Change {
+            what: "configuration".to_owned(),
+            by: "deployer".to_owned(),
+            from: "web-config at 1".to_owned(),
+            to: "web-config at 2".to_owned(),
+            ..Change::default()
+        }),
+    );
+    let mut said = Vec::new();
+    for number in 0..3 {
+        said.extend(log.pod("web", number, false, 3, Some("CrashLoopBackOff"), "rev1"));
+    }
+    said.extend(log.wait(15));
+    let incident = incidents(&said).pop().unwrap();
+    assert_eq!(incident.causes[0].kind, CauseKind::RecentChange);
+    assert!(
+        incident.causes[0]
+            .because
+            .iter()
+            .any(|why| why.contains("web-config at 2"))
+    );
+    let against =
+        |recommendation: &aegis_schemas::Recommendation| recommendation.against.is_empty();
+    assert!(
+        !incident.recommendations.iter().any(against),
+        "{:#?}",
+        incident.recommendations
+    );
 }

@@ -63,6 +63,18 @@ impl Case<'_> {
         (recent && before && !proved && !replaced).then_some(change)
     }
 
+    /// A change of what the workload is configured with, shortly before the onset. No revision brings
+    /// the old configuration back.
+    pub(super) fn configuration_change(&self) -> Option<&SeenChange> {
+        let changes = &self.workload()?.changes;
+        changes.iter().rev().find(|seen| {
+            seen.change.what == "configuration"
+                && seen.change.by != OWN_MANAGER
+                && self.now.since(seen.at) <= seconds(self.config.change_window_s)
+                && seen.at <= self.since + seconds(REPORT_SLACK_S)
+        })
+    }
+
     /// Whether all pods with the symptom are of the present template.
     fn only_new_pods(&self, symptom: &Symptom) -> bool {
         let Some(hash) = self.workload().and_then(Workload::template_hash) else {
@@ -149,7 +161,15 @@ fn pods_that_fail(case: &Case<'_>) -> Option<Diagnosis> {
     let crash = case.get(Kind::CrashLoop)?;
     let pods = case.world.pods_of(case.root).count();
     let siblings_well = crash.pods.len() * 2 <= pods && pods > 1;
-    Some(if siblings_well {
+    // Siblings that have not restarted since are well with the old configuration still.
+    Some(if let Some(change) = case.configuration_change() {
+        case.diagnosis(
+            FailureKind::CrashLoop,
+            CauseKind::RecentChange,
+            750,
+            vec![crash.text.clone(), blame_change(change, case)],
+        )
+    } else if siblings_well {
         case.diagnosis(
             FailureKind::CrashLoop,
             CauseKind::ReplicaState,
@@ -283,7 +303,15 @@ fn bad_answers(case: &Case<'_>) -> Option<Diagnosis> {
     } else {
         FailureKind::Latency
     };
-    Some(case.diagnosis(kind, CauseKind::Itself, 400, vec![symptom.text.clone()]))
+    Some(match case.configuration_change() {
+        Some(change) => case.diagnosis(
+            kind,
+            CauseKind::RecentChange,
+            700,
+            vec![symptom.text.clone(), blame_change(change, case)],
+        ),
+        None => case.diagnosis(kind, CauseKind::Itself, 400, vec![symptom.text.clone()]),
+    })
 }
 
 /// The change in words, with how long before the onset it was.

@@ -107,6 +107,12 @@ fn restart_sick_pods(
             "{hit} of {pods} pods are hit: the cause is not in one replica"
         ));
     }
+    if let Some(seen) = case.configuration_change() {
+        against.push(format!(
+            "`{}` changed its configuration shortly before: a new pod starts with the same one",
+            seen.change.by
+        ));
+    }
     symptom
         .pods
         .iter()

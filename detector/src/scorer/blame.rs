@@ -1,0 +1,65 @@
+//! The features to blame for an episode, and the pod that stands out.
+
+use aegis_schemas::{Blame, Name};
+
+use super::features::Reader;
+use super::metric::Metric;
+
+/// From how many scales a feature is blamed.
+const BLAMED: f64 = 3.0;
+/// From how many scales a pod can be the odd one out, and how small a part of that its next sibling's
+/// deviation must be.
+const ODD: f64 = 5.0;
+const SIBLING: f64 = 0.25;
+
+/// Every feature that is clearly off in the newest row, the most surprising first: how surprising it is is
+/// measured against how surprising it was before the episode.
+pub(super) fn blame(metrics: &[Metric], reader: &Reader) -> Vec<Blame> {
+    let mut found: Vec<(f64, Blame)> = metrics
+        .iter()
+        .filter_map(|metric| {
+            let level = metric.level?;
+            (metric.deviation.abs() >= BLAMED).then(|| {
+                let odd = odd_one_out(metric, metrics, reader);
+                let (pod, own) = odd.map_or((None, None), |(pod, own)| (Some(pod), own));
+                let blame = Blame {
+                    feature: metric.full_name(),
+                    pod,
+                    value: own.unwrap_or(level),
+                    expected: metric.expected(),
+                    deviation: metric.deviation,
+                };
+                (metric.surprise(), blame)
+            })
+        })
+        .collect();
+    found.sort_by(|(a, one), (b, other)| {
+        b.total_cmp(a).then_with(|| one.feature.cmp(&other.feature))
+    });
+    found.into_iter().map(|(_, blame)| blame).collect()
+}
+
+/// The pod that is off while no sibling is, and its own level if that is known of pods. Rates are the
+/// workload's: a pod has its share of them. Of quantiles the pods only know the mean.
+fn odd_one_out(metric: &Metric, all: &[Metric], reader: &Reader) -> Option<(Name, Option<f64>)> {
+    let measure = match metric.kind() {
+        "cpu_utilisation" | "memory_utilisation" | "error_ratio" | "latency_mean" => metric,
+        "latency_p50" | "latency_p99" => all.iter().find(|one| one.is("latency_mean", None))?,
+        _ => return None,
+    };
+    let mut off: Vec<(f64, &Name, f64)> = reader
+        .levels(measure.kind())
+        .into_iter()
+        .map(|(pod, level)| {
+            let deviation = measure.deviation_of(level) * metric.deviation.signum();
+            (deviation, pod, level)
+        })
+        .collect();
+    off.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    let [(first, pod, level), (second, ..), ..] = off.as_slice() else {
+        return None;
+    };
+    let is_odd = *first >= ODD && *second <= SIBLING * first;
+    let own = (measure.kind() == metric.kind()).then_some(*level);
+    is_odd.then(|| ((*pod).clone(), own))
+}

@@ -1,0 +1,256 @@
+//! Raw series of a batch in, rows of features out: one row for the workload at each time, and the
+//! smoothed sums of each pod for telling which of them stands out.
+
+use std::collections::BTreeMap;
+
+use aegis_schemas::{MetricBatch, Name, Series, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::config::Config;
+use super::counter::Pod;
+use super::series::{Role, container, identity};
+use super::tally::Tally;
+
+/// One series of a batch, its role and its names worked out once for all rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prepared<'a> {
+    role: Role<'a>,
+    identity: u64,
+    container: u64,
+    series: &'a Series,
+}
+
+/// The series of the batch that mean something, limits first.
+pub(super) fn prepare(batch: &MetricBatch) -> Vec<Prepared<'_>> {
+    let mut prepared: Vec<Prepared<'_>> = batch
+        .series
+        .iter()
+        .filter_map(|series| {
+            let role = Role::of(series)?;
+            Some(Prepared {
+                role,
+                identity: identity(role, series),
+                container: container(series),
+                series,
+            })
+        })
+        .collect();
+    prepared.sort_by_key(|one| !one.role.is_limit());
+    prepared
+}
+
+/// What is remembered of the raw series of one workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reader {
+    /// Its pods; `None` stands for series of the whole workload.
+    pods: BTreeMap<Option<Name>, Pod>,
+    /// Smoothed sums over all pods.
+    sums: Tally,
+    /// The newest row.
+    pub(super) newest: Option<Timestamp>,
+    /// The newest row alone.
+    row: Tally,
+}
+
+impl Reader {
+    /// Takes row `row` of the batch, at `at`, in. The caller has checked that `at` is newer than the last.
+    pub(super) fn read(
+        &mut self,
+        config: &Config,
+        series: &[Prepared<'_>],
+        row: usize,
+        at: Timestamp,
+    ) {
+        let span = self
+            .newest
+            .map_or(0.0, |newest| at.since(newest).as_secs_f64());
+        self.newest = Some(at);
+        let keep = (-span / config.window.as_secs_f64()).exp();
+        self.row.clear();
+        let mut pod_rows: BTreeMap<&Option<Name>, Tally> = BTreeMap::new();
+        for one in series {
+            let Some(value) = one.series.values.get(row).copied() else {
+                continue;
+            };
+            if !value.is_finite() || value < 0.0 {
+                continue;
+            }
+            if !self.pods.contains_key(&one.series.pod) {
+                self.make_room(config.max_pods);
+                self.pods.insert(one.series.pod.clone(), Pod::default());
+            }
+            let Some(pod) = self.pods.get_mut(&one.series.pod) else {
+                continue;
+            };
+            let of_pod = pod_rows.entry(&one.series.pod).or_default();
+            take(
+                pod,
+                one,
+                value,
+                (at, span),
+                config.max_series_per_pod,
+                &mut self.row,
+                of_pod,
+            );
+        }
+        for (name, tally) in &pod_rows {
+            if let Some(pod) = self.pods.get_mut(*name) {
+                pod.sums.fade_and_add(keep, tally);
+                pod.heard = at;
+            }
+        }
+        self.sums.fade_and_add(keep, &self.row);
+    }
+
+    /// Says each feature of the workload: name, peer, smoothed value, value of the newest row alone.
+    pub(super) fn features(&self, mut say: impl FnMut(&'static str, Option<&str>, f64, f64)) {
+        let mut alone: Vec<(&'static str, Option<&str>, f64)> = Vec::with_capacity(24);
+        self.row
+            .features(|name, peer, value| alone.push((name, peer, value)));
+        self.sums.features(|name, peer, level| {
+            let instant = alone
+                .iter()
+                .find(|(other, of, _)| *other == name && *of == peer)
+                .map_or(level, |(_, _, value)| *value);
+            say(name, peer, level, instant);
+        });
+    }
+
+    /// The level of `feature` in each pod that is in the newest row.
+    pub(super) fn levels(&self, feature: &str) -> Vec<(&Name, f64)> {
+        let mut levels = Vec::new();
+        for (name, pod) in &self.pods {
+            let Some(name) = name else { continue };
+            if Some(pod.heard) != self.newest {
+                continue;
+            }
+            pod.sums.features(|other, _, value| {
+                if other == feature {
+                    levels.push((name, value));
+                }
+            });
+        }
+        levels
+    }
+
+    /// How many series are remembered.
+    pub(super) fn series(&self) -> usize {
+        self.pods.values().map(Pod::series).sum()
+    }
+
+    fn make_room(&mut self, most: usize) {
+        while self.pods.len() >= most.max(1) {
+            let oldest = self
+                .pods
+                .iter()
+                .min_by_key(|(_, pod)| pod.heard)
+                .map(|(name, _)| name.clone());
+            match oldest {
+                Some(name) => self.pods.remove(&name),
+                None => return,
+            };
+        }
+    }
+}
+
+/// Adds one sample to the sums of the workload and of its pod.
+fn take(
+    pod: &mut Pod,
+    one: &Prepared<'_>,
+    value: f64,
+    (at, span): (Timestamp, f64),
+    room: usize,
+    all: &mut Tally,
+    own: &mut Tally,
+) {
+    match one.role {
+        Role::CpuLimit => {
+            if let Some(limits) = pod.limit(one.container, room) {
+                limits.cpu = value;
+            }
+            return;
+        }
+        Role::MemoryLimit => {
+            if let Some(limits) = pod.limit(one.container, room) {
+                limits.memory = value;
+            }
+            return;
+        }
+        Role::Memory => {
+            let limit = pod.limits(one.container).memory;
+            // A gauge is weighed by the time that it stands for; the first row has none.
+            let weight = if span > 0.0 { span } else { 1.0 };
+            if limit > 0.0 {
+                for tally in [all, own] {
+                    tally.memory += value * weight;
+                    tally.memory_limit += limit * weight;
+                }
+            }
+            return;
+        }
+        _ => {}
+    }
+    let key = (one.role.number(), one.identity);
+    let Some(rise) = pod.rise(key, value, at, span, room) else {
+        return;
+    };
+    if one.role == Role::Cpu {
+        let limit = pod.limits(one.container).cpu;
+        if limit > 0.0 {
+            for tally in [all, own] {
+                tally.cpu += rise.by;
+                tally.cpu_limit += limit * rise.seconds;
+            }
+        }
+        return;
+    }
+    if matches!(one.role, Role::Requests { .. }) {
+        all.span = span;
+        own.span = span;
+    }
+    count(all, one.role, rise.by);
+    // Which pod stands out is told by its sums; quantiles and peers are the workload's.
+    if !matches!(
+        one.role,
+        Role::Bucket { .. } | Role::Calls { .. } | Role::CallSum { .. } | Role::CallCount { .. }
+    ) {
+        count(own, one.role, rise.by);
+    }
+}
+
+fn count(tally: &mut Tally, role: Role<'_>, by: f64) {
+    match role {
+        Role::Requests { error } => {
+            tally.requests += by;
+            if error {
+                tally.errors += by;
+            }
+        }
+        Role::Bucket { le } => tally.bucket(le, by),
+        Role::LatencySum => tally.latency += by,
+        Role::LatencyCount => tally.timed += by,
+        Role::Calls { peer, error } => {
+            if let Some(calls) = tally.peer(peer) {
+                calls.calls += by;
+                if error {
+                    calls.errors += by;
+                }
+            }
+        }
+        Role::CallSum { peer } => {
+            if let Some(calls) = tally.peer(peer) {
+                calls.seconds += by;
+            }
+        }
+        Role::CallCount { peer } => {
+            if let Some(calls) = tally.peer(peer) {
+                calls.timed += by;
+            }
+        }
+        Role::Cpu | Role::Memory | Role::CpuLimit | Role::MemoryLimit => {}
+    }
+}
+
+#[cfg(test)]
+#[path = "features_tests.rs"]
+mod tests;

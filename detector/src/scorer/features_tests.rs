@@ -1,0 +1,214 @@
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot build its case fails"
+)]
+
+use std::time::Duration;
+
+use aegis_schemas::{Cluster, Entity, EntityKind, MetricKind, Namespace};
+
+use super::*;
+
+/// Metric, pod, labels, value.
+type Sample<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], f64);
+
+/// A reader and the features of its newest row, at one row every second.
+#[derive(Default)]
+struct Rows {
+    reader: Reader,
+    now: u64,
+}
+
+impl Rows {
+    /// `metric{labels} value` of pod `pod`, as many as given.
+    fn row(&mut self, samples: &[Sample<'_>]) {
+        self.now += 1;
+        let series = samples
+            .iter()
+            .map(|(metric, pod, labels, value)| Series {
+                metric: (*metric).to_owned(),
+                pod: Some(Name::parse(*pod).unwrap()),
+                labels: labels
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
+                kind: MetricKind::Counter,
+                values: vec![*value],
+            })
+            .collect();
+        let at = Timestamp::EPOCH + Duration::from_secs(self.now);
+        let batch = MetricBatch {
+            entity: Entity::namespaced(
+                Cluster::parse("demo").unwrap(),
+                Namespace::parse("shop").unwrap(),
+                EntityKind::Deployment,
+                Name::parse("web").unwrap(),
+            ),
+            source: "test".to_owned(),
+            backfill: false,
+            times: vec![at],
+            series,
+        };
+        self.reader
+            .read(&Config::default(), &prepare(&batch), 0, at);
+    }
+
+    /// The feature's value in the newest row alone, and smoothed.
+    fn feature(&self, name: &str) -> Option<(f64, f64)> {
+        let mut found = None;
+        self.reader.features(|feature, peer, level, instant| {
+            let full = peer.map_or_else(|| feature.to_owned(), |peer| format!("{feature}.{peer}"));
+            if full == name {
+                found = Some((instant, level));
+            }
+        });
+        found
+    }
+
+    fn assert(&self, name: &str, expected: f64) {
+        let (instant, _) = self.feature(name).unwrap();
+        assert!((instant - expected).abs() < 1e-9, "{name}: {instant}");
+    }
+}
+
+const OK: &[(&str, &str)] = &[("code", "200")];
+const BAD: &[(&str, &str)] = &[("code", "503")];
+
+#[test]
+fn counters_become_rates_through_first_sight_reset_and_new_series() {
+    let mut rows = Rows::default();
+    rows.row(&[("http_requests_total", "a", OK, 1_000.0)]);
+    assert_eq!(
+        rows.feature("request_rate"),
+        None,
+        "a first sight is no rate"
+    );
+    rows.row(&[("http_requests_total", "a", OK, 1_100.0)]);
+    rows.assert("request_rate", 100.0);
+    // The first error makes a new series, which began at zero.
+    rows.row(&[
+        ("http_requests_total", "a", OK, 1_150.0),
+        ("http_requests_total", "a", BAD, 50.0),
+    ]);
+    rows.assert("request_rate", 100.0);
+    rows.assert("error_ratio", 0.5);
+    // The container restarted.
+    rows.row(&[
+        ("http_requests_total", "a", OK, 30.0),
+        ("http_requests_total", "a", BAD, 10.0),
+    ]);
+    rows.assert("request_rate", 40.0);
+    // One scrape was missed: its rise does not all belong to this second.
+    rows.now += 1;
+    rows.row(&[
+        ("http_requests_total", "a", OK, 230.0),
+        ("http_requests_total", "a", BAD, 10.0),
+    ]);
+    rows.assert("request_rate", 100.0);
+    rows.now += 3_600;
+    rows.row(&[("http_requests_total", "a", OK, 9e9)]);
+    assert!(
+        rows.feature("request_rate")
+            .is_none_or(|(_, level)| level < 200.0)
+    );
+}
+
+#[test]
+fn utilisation_is_over_all_pods_with_a_limit() {
+    let cpu: &[(&str, &str)] = &[("container", "app"), ("resource", "cpu")];
+    let memory: &[(&str, &str)] = &[("container", "app"), ("resource", "memory")];
+    let app: &[(&str, &str)] = &[("container", "app")];
+    let total: &[(&str, &str)] = &[("container", "")];
+    let mut rows = Rows::default();
+    for second in 0..3 {
+        let s = f64::from(second);
+        rows.row(&[
+            ("container_cpu_usage_seconds_total", "a", app, s * 0.2),
+            ("container_cpu_usage_seconds_total", "a", total, s * 9.0),
+            ("container_cpu_usage_seconds_total", "b", app, s * 0.6),
+            ("container_memory_working_set_bytes", "a", app, 300.0),
+            ("container_memory_working_set_bytes", "b", app, f64::NAN),
+            ("kube_pod_container_resource_limits", "a", cpu, 1.0),
+            ("kube_pod_container_resource_limits", "b", cpu, 1.0),
+            ("kube_pod_container_resource_limits", "a", memory, 1_000.0),
+        ]);
+    }
+    rows.assert("cpu_utilisation", 0.4);
+    rows.assert("memory_utilisation", 0.3);
+    let levels = rows.reader.levels("cpu_utilisation");
+    assert_eq!(levels.len(), 2);
+    assert!((levels[1].1 - 0.6).abs() < 1e-9);
+}
+
+#[test]
+fn quantiles_and_means_come_from_the_histogram() {
+    let le = |bound: &'static str| [("le", bound)];
+    let bounds = [le("0.1"), le("0.2"), le("0.4"), le("+Inf")];
+    let mut rows = Rows::default();
+    for round in [0.0, 1.0] {
+        rows.row(&[
+            (
+                "http_request_duration_seconds_bucket",
+                "a",
+                &bounds[0],
+                round * 50.0,
+            ),
+            (
+                "http_request_duration_seconds_bucket",
+                "a",
+                &bounds[1],
+                round * 98.0,
+            ),
+            (
+                "http_request_duration_seconds_bucket",
+                "a",
+                &bounds[2],
+                round * 100.0,
+            ),
+            (
+                "http_request_duration_seconds_bucket",
+                "a",
+                &bounds[3],
+                round * 100.0,
+            ),
+            ("http_request_duration_seconds_sum", "a", &[], round * 12.0),
+            (
+                "http_request_duration_seconds_count",
+                "a",
+                &[],
+                round * 100.0,
+            ),
+        ]);
+    }
+    rows.assert("latency_p50", 0.1);
+    rows.assert("latency_p99", 0.3);
+    rows.assert("latency_mean", 0.12);
+}
+
+#[test]
+fn calls_are_told_apart_by_peer() {
+    let ok: &[(&str, &str)] = &[("code", "200"), ("peer", "cart")];
+    let bad: &[(&str, &str)] = &[("code", "500"), ("peer", "cart")];
+    let cart: &[(&str, &str)] = &[("peer", "cart")];
+    let mut rows = Rows::default();
+    for round in [0.0, 1.0] {
+        rows.row(&[
+            ("http_client_requests_total", "a", ok, round * 30.0),
+            ("http_client_requests_total", "a", bad, round * 10.0),
+            (
+                "http_client_request_duration_seconds_sum",
+                "a",
+                cart,
+                round * 8.0,
+            ),
+            (
+                "http_client_request_duration_seconds_count",
+                "a",
+                cart,
+                round * 40.0,
+            ),
+        ]);
+    }
+    rows.assert("call_error_ratio.cart", 0.25);
+    rows.assert("call_latency.cart", 0.2);
+}

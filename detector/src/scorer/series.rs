@@ -1,0 +1,119 @@
+//! What a raw series means.
+
+use aegis_schemas::Series;
+
+/// What a raw series counts or measures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Role<'a> {
+    /// CPU seconds of a container.
+    Cpu,
+    /// Bytes that a container works with.
+    Memory,
+    /// Cores that a container may use.
+    CpuLimit,
+    /// Bytes that a container may use.
+    MemoryLimit,
+    /// Requests answered, and whether with an error of the server.
+    Requests { error: bool },
+    /// Requests answered within that many seconds.
+    Bucket { le: f64 },
+    /// Seconds spent on answers.
+    LatencySum,
+    /// Answers that `LatencySum` is about.
+    LatencyCount,
+    /// Calls to another workload, and whether they failed.
+    Calls { peer: &'a str, error: bool },
+    /// Seconds spent on calls.
+    CallSum { peer: &'a str },
+    /// Calls that `CallSum` is about.
+    CallCount { peer: &'a str },
+}
+
+impl<'a> Role<'a> {
+    /// The role of `series`, if it has one.
+    pub(super) fn of(series: &'a Series) -> Option<Self> {
+        let label = |name: &str| series.labels.get(name).map(String::as_str);
+        let error = || label("code").is_some_and(|code| code.starts_with('5'));
+        // cAdvisor also says the pod's sum (no container) and its sandbox (`POD`).
+        let is_container = !matches!(label("container"), Some("" | "POD"));
+        let peer = || label("peer").filter(|peer| !peer.is_empty());
+        Some(match series.metric.as_str() {
+            "container_cpu_usage_seconds_total" if is_container => Self::Cpu,
+            "container_memory_working_set_bytes" if is_container => Self::Memory,
+            "kube_pod_container_resource_limits" => match label("resource")? {
+                "cpu" => Self::CpuLimit,
+                "memory" => Self::MemoryLimit,
+                _ => return None,
+            },
+            "http_requests_total" => Self::Requests { error: error() },
+            "http_request_duration_seconds_bucket" => Self::Bucket {
+                le: bound(label("le")?)?,
+            },
+            "http_request_duration_seconds_sum" => Self::LatencySum,
+            "http_request_duration_seconds_count" => Self::LatencyCount,
+            "http_client_requests_total" => Self::Calls {
+                peer: peer()?,
+                error: error(),
+            },
+            "http_client_request_duration_seconds_sum" => Self::CallSum { peer: peer()? },
+            "http_client_request_duration_seconds_count" => Self::CallCount { peer: peer()? },
+            _ => return None,
+        })
+    }
+
+    /// The metric's number; series of one metric share it.
+    pub(super) const fn number(self) -> u8 {
+        match self {
+            Self::Cpu => 0,
+            Self::Memory => 1,
+            Self::CpuLimit => 2,
+            Self::MemoryLimit => 3,
+            Self::Requests { .. } => 4,
+            Self::Bucket { .. } => 5,
+            Self::LatencySum => 6,
+            Self::LatencyCount => 7,
+            Self::Calls { .. } => 8,
+            Self::CallSum { .. } => 9,
+            Self::CallCount { .. } => 10,
+        }
+    }
+
+    /// Whether it is a limit: limits are read before what is measured against them.
+    pub(super) const fn is_limit(self) -> bool {
+        matches!(self, Self::CpuLimit | Self::MemoryLimit)
+    }
+}
+
+fn bound(le: &str) -> Option<f64> {
+    let bound = if le == "+Inf" {
+        f64::INFINITY
+    } else {
+        le.parse().ok()?
+    };
+    (bound > 0.0).then_some(bound)
+}
+
+/// A number for the series among those of its pod: FNV-1a over its metric and labels. Two series
+/// that share one by accident would be read as one counter.
+pub(super) fn identity(role: Role<'_>, series: &Series) -> u64 {
+    let mut hash = fold(0xcbf2_9ce4_8422_2325, &[role.number()]);
+    for (name, value) in &series.labels {
+        hash = fold(hash, name.as_bytes());
+        hash = fold(hash, &[0xff]);
+        hash = fold(hash, value.as_bytes());
+        hash = fold(hash, &[0xff]);
+    }
+    hash
+}
+
+/// A number for the container that the series is about.
+pub(super) fn container(series: &Series) -> u64 {
+    let name = series.labels.get("container").map_or("", String::as_str);
+    fold(0xcbf2_9ce4_8422_2325, name.as_bytes())
+}
+
+fn fold(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

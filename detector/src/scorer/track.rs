@@ -1,0 +1,245 @@
+//! All that is remembered of one workload, and what one more row of it means.
+
+use std::time::Duration;
+
+use aegis_schemas::{AnomalyPhase, Blame, EpisodeId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::blame::blame;
+use super::calibrate::Calibration;
+use super::config::Config;
+use super::episode::{Open, Row, Watch};
+use super::features::{Prepared, Reader};
+use super::metric::Metric;
+use super::multivariate::{Multivariate, REFRESH_ROWS};
+
+/// The most features of a workload: what bounds its memory.
+const MAX_FEATURES: usize = 24;
+/// No gap between two rows weighs more than this in baselines.
+const MAX_STEP: Duration = Duration::from_secs(60);
+/// Rows before and after a longer gap have nothing to do with each other.
+const MAX_GAP: Duration = Duration::from_secs(300);
+/// Rows of a feature before it counts for the score: until then its scale is a guess.
+const SETTLED_ROWS: u32 = 60;
+/// From which part of the threshold a row counts as strange.
+const STRANGE: f64 = 0.6;
+/// No larger deviation is taught as usual: a slow ramp must not move the tail along with it.
+const PEAK_TAUGHT: f64 = 4.0;
+/// The largest deviation that counts for the score.
+const CLIP: f64 = 60.0;
+
+/// One workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Track {
+    /// Stream time of its last batch.
+    pub(super) heard: Timestamp,
+    pub(super) reader: Reader,
+    metrics: Vec<Metric>,
+    shape: Multivariate,
+    peak: Calibration,
+    residual: Calibration,
+    distance: Calibration,
+    watch: Watch,
+    pub(super) open: Option<Open>,
+}
+
+/// Something to say of the workload's episode.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Saying {
+    pub(super) episode: EpisodeId,
+    pub(super) phase: AnomalyPhase,
+    pub(super) since: Timestamp,
+    pub(super) newest: Timestamp,
+    pub(super) score: f64,
+    pub(super) blame: Vec<Blame>,
+}
+
+/// The scores of one row.
+#[derive(Clone, Copy, Debug)]
+struct Scores {
+    peak: f64,
+    residual: Option<f64>,
+    distance: f64,
+    /// -log10 of how unusual it is.
+    score: f64,
+}
+
+impl Track {
+    /// Takes a row in; the caller has checked that `at` is newer than the last.
+    pub(super) fn row(
+        &mut self,
+        config: &Config,
+        series: &[Prepared<'_>],
+        (row, at): (usize, Timestamp),
+        is_history: bool,
+        id: impl FnOnce() -> EpisodeId,
+    ) -> Option<Saying> {
+        let gap = self
+            .reader
+            .newest
+            .map_or(Duration::ZERO, |newest| at.since(newest));
+        if gap > MAX_GAP {
+            self.watch.clear();
+        }
+        self.reader.read(config, series, row, at);
+        self.look();
+        let scores = self.score(config);
+        let is_frozen = self
+            .open
+            .as_ref()
+            .map(|open| at.since(open.since) < config.freeze_for);
+        if is_frozen != Some(true) {
+            // What may be the beginning of an episode teaches little, in the metrics as in the tails.
+            let strange = is_frozen.is_none() && scores.score >= STRANGE * config.threshold;
+            let weight = if strange { 0.05 } else { 1.0 };
+            let step = gap.min(MAX_STEP).as_secs_f64();
+            self.learn(step, config.baseline.as_secs_f64(), weight, scores);
+        }
+        if is_history {
+            self.watch.clear();
+            return None;
+        }
+        self.judge(config, scores.score, at, id)
+    }
+
+    /// Closes the episode, if one is open.
+    pub(super) fn close(&mut self, score: f64) -> Option<Saying> {
+        let open = self.open.take()?;
+        self.watch.clear();
+        Some(Saying {
+            episode: open.id,
+            phase: AnomalyPhase::Closed,
+            since: open.since,
+            newest: self.reader.newest.unwrap_or(open.since),
+            score,
+            blame: Vec::new(),
+        })
+    }
+
+    fn look(&mut self) {
+        let metrics = &mut self.metrics;
+        let mut seen = [false; MAX_FEATURES];
+        self.reader.features(|name, peer, level, instant| {
+            let at = match metrics.iter().position(|metric| metric.is(name, peer)) {
+                Some(at) => at,
+                None if metrics.len() < MAX_FEATURES => {
+                    metrics.push(Metric::new(name, peer));
+                    metrics.len() - 1
+                }
+                None => return,
+            };
+            seen[at] = true;
+            metrics[at].look(level, instant);
+        });
+        for (metric, seen) in metrics.iter_mut().zip(seen) {
+            if !seen {
+                metric.miss();
+            }
+            metric.average();
+        }
+        if self.shape.columns() != 4 * self.metrics.len() {
+            // Another set of features is another shape; the single features go on.
+            self.shape = Multivariate::new(4 * self.metrics.len());
+            self.residual = Calibration::default();
+            self.distance = Calibration::default();
+        }
+    }
+
+    /// How unusual the row is: by its largest deviation, and, once the shape of the workload's rows
+    /// is known, by the row as a whole.
+    fn score(&mut self, config: &Config) -> Scores {
+        let peak = self
+            .metrics
+            .iter()
+            .filter(|metric| metric.rows() >= SETTLED_ROWS)
+            .map(|metric| metric.deviation.abs().min(CLIP))
+            .fold(0.0, f64::max);
+        let mut columns = [0.0_f32; 4 * MAX_FEATURES];
+        for (to, metric) in columns.chunks_exact_mut(4).zip(&self.metrics) {
+            to.copy_from_slice(&metric.columns());
+        }
+        let voices = self.shape.look(&columns[..4 * self.metrics.len()]);
+        let mut score = 0.0;
+        if self.peak.rows() >= config.warm_up_rows {
+            score = self.peak.tail(peak);
+            if let Some(voices) = voices
+                && self.residual.rows() >= REFRESH_ROWS
+            {
+                let residual = self.residual.tail(voices.residual);
+                let distance = self.distance.tail(voices.distance);
+                score = score.max((score + 2.0 * residual + distance) / 4.0);
+            }
+        }
+        Scores {
+            peak,
+            residual: voices.map(|voices| voices.residual),
+            distance: voices.map_or(0.0, |voices| voices.distance),
+            score,
+        }
+    }
+
+    fn learn(&mut self, step: f64, memory: f64, weight: f64, scores: Scores) {
+        for metric in &mut self.metrics {
+            metric.learn(step, memory, weight);
+        }
+        if scores.peak > 0.0 {
+            self.peak.learn(scores.peak.min(PEAK_TAUGHT), weight);
+        }
+        let mut share = weight;
+        if let Some(residual) = scores.residual {
+            share *= (self.residual.quantile() / residual.max(1e-9)).clamp(0.01, 1.0);
+            self.residual.learn(residual, weight);
+            self.distance.learn(scores.distance, weight);
+        }
+        self.shape.learn(share as f32);
+    }
+
+    fn kind(&self, config: &Config, score: f64) -> Row {
+        let is_hot = |metric: &Metric| {
+            metric.rows() >= config.warm_up_rows
+                && metric.deviation.abs() >= config.min_deviation
+                && metric.instant * metric.deviation.signum() >= config.min_deviation
+        };
+        let is_off = |metric: &Metric| metric.deviation.abs() >= config.min_deviation / 2.0;
+        if score >= config.threshold && self.metrics.iter().any(is_hot) {
+            Row::Hot
+        } else if score < config.threshold / 2.0 || !self.metrics.iter().any(is_off) {
+            Row::Calm
+        } else {
+            Row::Warm
+        }
+    }
+
+    fn judge(
+        &mut self,
+        config: &Config,
+        score: f64,
+        at: Timestamp,
+        id: impl FnOnce() -> EpisodeId,
+    ) -> Option<Saying> {
+        let row = self.kind(config, score);
+        let (metrics, reader) = (&self.metrics, &self.reader);
+        let (phase, blame) = if let Some(open) = &mut self.open {
+            if open.is_over(config, row, at) {
+                return self.close(score);
+            }
+            let blame = open.is_due(config, at, score, || blame(metrics, reader))?;
+            (AnomalyPhase::Grew, blame)
+        } else {
+            let since = self.watch.opens(config, row, at)?;
+            self.watch.clear();
+            self.open = Some(Open::new(id(), since, at));
+            (AnomalyPhase::Opened, blame(metrics, reader))
+        };
+        let open = self.open.as_mut()?;
+        open.said(at, score, &blame);
+        Some(Saying {
+            episode: open.id,
+            phase,
+            since: open.since,
+            newest: at,
+            score,
+            blame,
+        })
+    }
+}
