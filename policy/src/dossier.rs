@@ -1,0 +1,68 @@
+//! What policy keeps of an open incident.
+
+use std::collections::BTreeSet;
+
+use aegis_schemas::{Digest, EvidenceSource, Incident, Recommendation, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The most recommendations and refused proposals that are kept.
+const MAX_RECOMMENDATIONS: usize = 8;
+const MAX_REFUSED: usize = 32;
+
+/// An open incident, as far as decisions depend on it, and what was last said of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Dossier {
+    /// Without its evidence, causes and affected entities.
+    pub(crate) incident: Incident,
+    pub(crate) sources: BTreeSet<EvidenceSource>,
+    pub(crate) heard: Timestamp,
+    /// The gist of what was said last; the same is not said again.
+    pub(crate) said: Option<Digest>,
+    /// When what stood in the way ends.
+    pub(crate) recheck: Option<Timestamp>,
+    /// Proposals that were rejected or timed out: they are not asked again.
+    pub(crate) refused: BTreeSet<Digest>,
+}
+
+impl Dossier {
+    /// A new one, or the old one with what is known now.
+    pub(crate) fn updated(before: Option<Self>, incident: &Incident, now: Timestamp) -> Self {
+        let (said, recheck, refused) = before.map_or_else(Default::default, |before| {
+            (before.said, before.recheck, before.refused)
+        });
+        let mut kept = Incident {
+            affected: Vec::new(),
+            evidence: Vec::new(),
+            causes: Vec::new(),
+            ..incident.clone()
+        };
+        kept.recommendations.truncate(MAX_RECOMMENDATIONS);
+        Self {
+            incident: kept,
+            sources: incident
+                .evidence
+                .iter()
+                .map(|evidence| evidence.source)
+                .collect(),
+            heard: now,
+            said,
+            recheck,
+            refused,
+        }
+    }
+
+    /// The best act that nothing speaks against.
+    pub(crate) fn best(&self) -> Option<&Recommendation> {
+        self.incident
+            .recommendations
+            .iter()
+            .find(|recommendation| recommendation.against.is_empty())
+    }
+
+    /// Remembers that a person, or time, said no.
+    pub(crate) fn refuse(&mut self, proposal: Digest) {
+        if self.refused.len() < MAX_REFUSED {
+            self.refused.insert(proposal);
+        }
+    }
+}
