@@ -1,0 +1,152 @@
+//! How far the log is behind the streams: others stop acting when it is too far.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use aegis_nats::kv::{Health, HealthBoard};
+use aegis_nats::{Bus, StreamInfo};
+use aegis_schemas::{Stream, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
+use crate::sequencer::Newest;
+
+/// The newest entry of each stream, shared between who writes and who tells.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(Mutex<BTreeMap<Stream, Newest>>);
+
+impl Progress {
+    /// Takes note of an entry.
+    pub(crate) fn note(&self, newest: Newest) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = all.entry(newest.stream).or_insert(newest);
+        if (newest.epoch, newest.seq) > (kept.epoch, kept.seq) {
+            *kept = newest;
+        }
+    }
+
+    /// The newest entry of `stream`.
+    pub(crate) fn of(&self, stream: Stream) -> Option<Newest> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&stream).copied()
+    }
+}
+
+/// Since when a stream has messages that are not in the log.
+#[derive(Debug, Default)]
+struct Behind {
+    /// Sequences that a stream had, and when that was seen; only those that are not stored yet.
+    seen: Vec<(Instant, u64)>,
+}
+
+impl Behind {
+    /// How long the oldest message that is not stored has been waiting, at least as far as this process
+    /// has seen. One that arrived since the last look is no lag.
+    fn lag(&mut self, now: Instant, last: u64, stored: u64) -> Duration {
+        self.seen.retain(|(_, seq)| *seq > stored);
+        if last > stored && self.seen.last().is_none_or(|(_, seq)| *seq < last) {
+            self.seen.push((now, last));
+        }
+        // Enough to know the age of the oldest one.
+        self.seen.truncate(1_000);
+        self.seen
+            .first()
+            .map_or(Duration::ZERO, |(since, _)| now - *since)
+    }
+}
+
+/// Says every `every` how far the log is behind, until `stop`.
+pub(crate) async fn run(bus: &Bus, progress: &Progress, every: Duration, stop: CancellationToken) {
+    let board = HealthBoard::new(bus);
+    let mut behind: BTreeMap<Stream, Behind> = BTreeMap::new();
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let measured = measure(bus, progress, &mut behind).await;
+        let said = match measured {
+            Ok(health) => board.write(health).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = said {
+            tracing::warn!(%error, "cannot say how far the audit log is behind");
+        }
+    }
+}
+
+async fn measure(
+    bus: &Bus,
+    progress: &Progress,
+    behind: &mut BTreeMap<Stream, Behind>,
+) -> Result<Health, aegis_nats::Error> {
+    let mut health = Health {
+        lag_seconds: 0.0,
+        fill: 0.0,
+    };
+    for stream in Stream::ALL {
+        let info = bus.stream_info(stream).await?;
+        let newest = progress
+            .of(stream)
+            .filter(|newest| newest.epoch == info.epoch);
+        let stored = newest.map_or(0, |newest| newest.seq);
+        let mut lag = behind
+            .entry(stream)
+            .or_default()
+            .lag(Instant::now(), info.last_seq, stored);
+        // These two never rest, so that the newest entry's age is the lag, also after an outage.
+        let steady = matches!(stream, Stream::Metrics | Stream::Events);
+        if let (true, false, Some(newest)) = (steady, lag.is_zero(), newest) {
+            lag = lag.max(wall_clock().since(newest.time));
+        }
+        metrics::lag(stream, lag);
+        health.lag_seconds = health.lag_seconds.max(lag.as_secs_f64());
+        health.fill = health.fill.max(unstored_share(&info, stored));
+    }
+    Ok(health)
+}
+
+/// What is not stored as a share of what the stream may hold.
+fn unstored_share(info: &StreamInfo, stored: u64) -> f64 {
+    if info.messages == 0 {
+        return 0.0;
+    }
+    let unstored = info.last_seq.saturating_sub(stored).min(info.messages);
+    info.fill() * unstored as f64 / info.messages as f64
+}
+
+fn wall_clock() -> Timestamp {
+    Timestamp::EPOCH
+        + SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lag_is_the_age_of_the_oldest_message_that_is_not_stored() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut behind = Behind::default();
+        let table = [
+            // at, last of the stream, stored, lag
+            (0, 10, 10, 0),
+            (5, 12, 10, 0),
+            (10, 20, 10, 5),
+            (15, 25, 11, 10),
+            (20, 25, 12, 10),
+            (25, 25, 24, 10),
+            (30, 26, 26, 0),
+            (35, 26, 26, 0),
+        ];
+        for (now, last, stored, lag) in table {
+            assert_eq!(
+                behind.lag(at(now), last, stored),
+                Duration::from_secs(lag),
+                "at {now}"
+            );
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The audit sink's metrics.
+
+use std::time::Duration;
+
+use aegis_schemas::Stream;
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+/// Describes every metric of this crate.
+pub(crate) fn describe() {
+    describe_counter!(
+        "aegis_audit_entries_total",
+        Unit::Count,
+        "entries that were added to the log"
+    );
+    describe_counter!(
+        "aegis_audit_repeated_total",
+        Unit::Count,
+        "messages that were delivered again and are in the log already"
+    );
+    describe_counter!(
+        "aegis_audit_quarantined_total",
+        Unit::Count,
+        "messages that nobody can read, or whose position held other bytes"
+    );
+    describe_histogram!(
+        "aegis_audit_append_seconds",
+        Unit::Seconds,
+        "time to store one batch, commit included"
+    );
+    describe_gauge!("aegis_audit_size", Unit::Count, "entries in the log");
+    describe_gauge!(
+        "aegis_audit_signed_size",
+        Unit::Count,
+        "entries under the newest checkpoint"
+    );
+    describe_gauge!(
+        "aegis_audit_lag_seconds",
+        Unit::Seconds,
+        "age of the oldest message of a stream that is not in the log"
+    );
+    describe_gauge!(
+        "aegis_audit_is_sequencer",
+        Unit::Count,
+        "1 while this process writes the log"
+    );
+}
+
+/// A batch was stored.
+pub(crate) fn appended(
+    entries: usize,
+    repeated: usize,
+    quarantined: usize,
+    size: u64,
+    took: Duration,
+) {
+    counter!("aegis_audit_entries_total").increment(entries as u64);
+    counter!("aegis_audit_repeated_total").increment(repeated as u64);
+    counter!("aegis_audit_quarantined_total").increment(quarantined as u64);
+    gauge!("aegis_audit_size").set(size as f64);
+    histogram!("aegis_audit_append_seconds").record(took.as_secs_f64());
+}
+
+/// A checkpoint was stored.
+pub(crate) fn signed(size: u64) {
+    gauge!("aegis_audit_signed_size").set(size as f64);
+}
+
+/// How far behind the log is.
+pub(crate) fn lag(stream: Stream, lag: Duration) {
+    gauge!("aegis_audit_lag_seconds", "stream" => stream.name()).set(lag.as_secs_f64());
+}
+
+/// Whether this process writes the log.
+pub(crate) fn sequencing(mine: bool) {
+    gauge!("aegis_audit_is_sequencer").set(if mine { 1.0 } else { 0.0 });
+}

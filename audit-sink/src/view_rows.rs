@@ -1,0 +1,341 @@
+//! Which rows an event is in the views.
+
+use aegis_schemas::header::Meta;
+use aegis_schemas::{
+    Access, Action, Assessment, Command, CommandBody, Decision, Event, Incident, IncidentId,
+    IncidentPhase, Outcome, Target, Verdict, Warrant,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::Record;
+
+/// A table of the views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Table {
+    Incident,
+    IncidentEntry,
+    Decision,
+    Outcome,
+    Assessment,
+    Answer,
+    Access,
+    Standing,
+}
+
+impl Table {
+    /// Whether a row replaces an older one of the same key; otherwise the first one stays.
+    pub(crate) const fn newest_wins(self) -> bool {
+        matches!(self, Self::Incident | Self::Standing)
+    }
+
+    /// Writes rows that come as a JSON array.
+    pub(crate) const fn upsert(self) -> &'static str {
+        match self {
+            Self::Incident => {
+                "INSERT INTO views.incident
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.incident, $1::jsonb)
+                 ON CONFLICT (incident) DO UPDATE SET
+                   position = excluded.position, idx = excluded.idx, state = excluded.state,
+                   cluster = excluded.cluster, namespace = excluded.namespace, entity = excluded.entity,
+                   severity = excluded.severity, kind = excluded.kind, confidence = excluded.confidence,
+                   opened_at = excluded.opened_at, updated_at = excluded.updated_at,
+                   resolved_at = excluded.resolved_at, newest_evidence_at = excluded.newest_evidence_at,
+                   summary = excluded.summary, affected = excluded.affected, evidence = excluded.evidence,
+                   causes = excluded.causes, recommendations = excluded.recommendations
+                 WHERE excluded.position > incident.position"
+            }
+            Self::IncidentEntry => {
+                "INSERT INTO views.incident_entry
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.incident_entry, $1::jsonb)
+                 ON CONFLICT DO NOTHING"
+            }
+            Self::Decision => {
+                "INSERT INTO views.decision
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.decision, $1::jsonb)
+                 ON CONFLICT DO NOTHING"
+            }
+            Self::Outcome => {
+                "INSERT INTO views.outcome
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.outcome, $1::jsonb)
+                 ON CONFLICT DO NOTHING"
+            }
+            Self::Assessment => {
+                "INSERT INTO views.assessment
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.assessment, $1::jsonb)
+                 ON CONFLICT DO NOTHING"
+            }
+            Self::Answer => {
+                "INSERT INTO views.answer
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.answer, $1::jsonb)
+                 ON CONFLICT DO NOTHING"
+            }
+            Self::Access => {
+                "INSERT INTO views.access
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.access, $1::jsonb)
+                 ON CONFLICT DO NOTHING"
+            }
+            Self::Standing => {
+                "INSERT INTO views.standing
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.standing, $1::jsonb)
+                 ON CONFLICT (source) DO UPDATE SET
+                   position = excluded.position, idx = excluded.idx, at = excluded.at,
+                   modes = excluded.modes, freezes = excluded.freezes, halted = excluded.halted,
+                   policy = excluded.policy
+                 WHERE excluded.position > standing.position"
+            }
+        }
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) table: Table,
+    pub(crate) key: String,
+    pub(crate) position: i64,
+    pub(crate) value: Value,
+}
+
+/// The rows that an event is.
+pub(crate) fn rows(idx: u64, record: &Record, meta: &Meta, event: &Event) -> Vec<Row> {
+    let here = Here { idx, record, meta };
+    match event {
+        Event::Incident(incident) => here.incident(incident),
+        Event::Warrant(envelope) => {
+            let warrant = envelope.peek();
+            warrant.map_or_else(|_| Vec::new(), |warrant| here.warrant(&warrant))
+        }
+        Event::Decision(decision) => here.decision(decision),
+        Event::Outcome(outcome) => here.outcome(outcome),
+        Event::Assessment(assessment) => here.assessment(assessment),
+        Event::Command(command) => here.command(command),
+        Event::Access(access) => here.access(access),
+        Event::Metric(_) | Event::Signal(_) | Event::Anomaly(_) | Event::DeadLetter(_) => {
+            Vec::new()
+        }
+    }
+}
+
+struct Here<'a> {
+    idx: u64,
+    record: &'a Record,
+    meta: &'a Meta,
+}
+
+impl Here<'_> {
+    fn incident(&self, incident: &Incident) -> Vec<Row> {
+        let resolved = incident.phase == IncidentPhase::Resolved;
+        let row = json!({
+            "incident": incident.incident,
+            "state": if resolved { "resolved" } else { "open" },
+            "cluster": incident.entity.cluster,
+            "namespace": incident.entity.namespace,
+            "entity": incident.entity.to_string(),
+            "severity": incident.severity,
+            "kind": incident.kind,
+            "confidence": incident.confidence,
+            "opened_at": incident.opened,
+            "updated_at": self.record.time,
+            "resolved_at": resolved.then_some(self.record.time),
+            "newest_evidence_at": incident.newest_evidence,
+            "summary": incident.summary,
+            "affected": incident.affected,
+            "evidence": incident.evidence,
+            "causes": incident.causes,
+            "recommendations": incident.recommendations,
+        });
+        let key = incident.incident.to_string();
+        self.with_entry(Some(incident.incident), self.row(Table::Incident, key, row))
+    }
+
+    fn warrant(&self, warrant: &Warrant) -> Vec<Row> {
+        let row = json!({
+            "decision": warrant.decision_id,
+            "decided_at": self.record.time,
+            "verdict": "allow",
+            "cause": warrant.cause,
+            "incident": warrant.incident,
+            "actor": warrant.actor.name,
+            "action": warrant.action.kind(),
+            "description": warrant.action.describe(),
+            "entity": warrant.target.object.entity.to_string(),
+            "target": warrant.target.object,
+            "parameters": warrant.action,
+            "reasons": warrant.reasons,
+            "flip": null,
+            "would_allow": true,
+            "policy": warrant.policy_hash,
+            "proposal": null,
+            "expires_at": warrant.exp,
+            "undo_of": warrant.undo_of,
+            "fence": bigint(warrant.fence),
+            "approvals": warrant.approvals,
+        });
+        let key = warrant.decision_id.to_string();
+        self.with_entry(warrant.incident, self.row(Table::Decision, key, row))
+    }
+
+    fn decision(&self, decision: &Decision) -> Vec<Row> {
+        let asked: Option<(&Action, &Target)> = decision
+            .proposal
+            .as_ref()
+            .map(|proposal| (&proposal.action, &proposal.target));
+        let row = json!({
+            "decision": decision.decision,
+            "decided_at": self.record.time,
+            "verdict": decision.verdict,
+            "cause": decision.cause,
+            "incident": decision.incident,
+            "actor": decision.actor.name,
+            "action": decision.action,
+            "description": asked.map(|(action, _)| action.describe()),
+            "entity": asked.map(|(_, target)| target.entity.to_string()),
+            "target": asked.map(|(_, target)| target),
+            "parameters": asked.map(|(action, _)| action),
+            "reasons": decision.reasons,
+            "flip": decision.flip,
+            "would_allow": decision.would_allow,
+            "policy": decision.policy,
+            "proposal": decision.proposal.as_ref().map(|proposal| proposal.digest),
+            "expires_at": decision.proposal.as_ref().map(|proposal| proposal.expires),
+            "undo_of": null,
+            "fence": null,
+            "approvals": [],
+        });
+        let key = decision.decision.to_string();
+        let mut rows = self.with_entry(decision.incident, self.row(Table::Decision, key, row));
+        if let (Verdict::Standing, Some(orders)) = (decision.verdict, &decision.standing) {
+            let row = json!({
+                "source": self.meta.source,
+                "at": self.record.time,
+                "modes": orders.modes,
+                "freezes": orders.freezes,
+                "halted": orders.halted,
+                "policy": decision.policy,
+            });
+            rows.push(self.row(Table::Standing, self.meta.source.clone(), row));
+        }
+        rows
+    }
+
+    fn outcome(&self, outcome: &Outcome) -> Vec<Row> {
+        let row = json!({
+            "event": self.meta.id,
+            "decision": outcome.decision,
+            "at": self.record.time,
+            "incident": outcome.incident,
+            "phase": outcome.phase,
+            "code": outcome.code,
+            "message": outcome.message,
+            "pre_image": outcome.pre_image,
+            "generation": outcome.generation,
+        });
+        self.with_entry(
+            outcome.incident,
+            self.row(Table::Outcome, self.meta.id.to_string(), row),
+        )
+    }
+
+    fn assessment(&self, assessment: &Assessment) -> Vec<Row> {
+        let row = json!({
+            "decision": assessment.decision,
+            "at": self.record.time,
+            "incident": assessment.incident,
+            "action": assessment.action,
+            "entity": assessment.target.entity.to_string(),
+            "verdict": assessment.verdict,
+            "checks": assessment.checks,
+            "after_ms": bigint(assessment.after_ms),
+        });
+        let key = assessment.decision.to_string();
+        self.with_entry(assessment.incident, self.row(Table::Assessment, key, row))
+    }
+
+    fn command(&self, command: &Command) -> Vec<Row> {
+        let (proposal, answer) = match &command.body {
+            CommandBody::Approve { proposal } => (proposal, "approved"),
+            CommandBody::Reject { proposal } => (proposal, "rejected"),
+            CommandBody::Feedback { incident, .. } => return self.entry(Some(*incident)),
+            _ => return Vec::new(),
+        };
+        let row = json!({
+            "event": self.meta.id,
+            "proposal": proposal,
+            "at": self.record.time,
+            "answer": answer,
+            "actor": command.actor.name,
+            "reason": command.reason,
+        });
+        vec![self.row(Table::Answer, self.meta.id.to_string(), row)]
+    }
+
+    fn access(&self, access: &Access) -> Vec<Row> {
+        let row = json!({
+            "event": self.meta.id,
+            "at": self.record.time,
+            "since": access.since,
+            "actor": access.actor,
+            "outcome": access.outcome,
+            "operation": access.operation,
+            "reason": access.reason,
+            "address": access.address,
+            "count": bigint(access.count),
+        });
+        vec![self.row(Table::Access, self.meta.id.to_string(), row)]
+    }
+
+    fn row(&self, table: Table, key: String, mut value: Value) -> Row {
+        let position = Warrant::fence(self.record.epoch, self.record.seq);
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        value["position"] = json!(position);
+        value["idx"] = json!(self.idx);
+        without_nul(&mut value);
+        Row {
+            table,
+            key,
+            position,
+            value,
+        }
+    }
+
+    fn with_entry(&self, incident: Option<IncidentId>, row: Row) -> Vec<Row> {
+        let mut rows = self.entry(incident);
+        rows.push(row);
+        rows
+    }
+
+    fn entry(&self, incident: Option<IncidentId>) -> Vec<Row> {
+        let entry = |incident: IncidentId| {
+            let key = format!("{incident}/{}", self.idx);
+            self.row(Table::IncidentEntry, key, json!({ "incident": incident }))
+        };
+        incident.map(entry).into_iter().collect()
+    }
+}
+
+fn bigint(number: u64) -> impl Serialize {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// PostgreSQL has no text with the character 0; a message may have.
+fn without_nul(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(values) => values.iter_mut().for_each(without_nul),
+        Value::Object(fields) => {
+            let hidden: Vec<String> = fields
+                .keys()
+                .filter(|key| key.contains('\0'))
+                .cloned()
+                .collect();
+            for key in hidden {
+                if let Some(value) = fields.remove(&key) {
+                    fields.insert(key.replace('\0', "\u{fffd}"), value);
+                }
+            }
+            fields.values_mut().for_each(without_nul);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,88 @@
+//! The views follow from the log, whatever batches it came in.
+
+use aegis_audit_sink::{rebuild, story};
+use aegis_schemas::{
+    Cluster, Entity, EntityKind, Event, Incident, IncidentId, IncidentPhase, Name, Stream,
+};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+
+use crate::support::{Database, record, records};
+
+#[tokio::test]
+async fn rebuilt_views_are_the_kept_ones() {
+    let database = Database::new().await;
+    let all = records(10, 1, 900);
+    let mut from = 0;
+    for step in [1, 2, 97, 300, 500] {
+        database.append(&all[from..from + step]).await;
+        from += step;
+    }
+    let reader = database.reader().await;
+    let comparison = rebuild::compare(&reader).await.unwrap();
+    assert!(comparison.agrees() && comparison.same > 200, "{comparison}");
+
+    database
+        .tamper("UPDATE views.decision SET verdict = 'allow'; DELETE FROM views.outcome; UPDATE views.clock SET at = now()")
+        .await;
+    let comparison = rebuild::compare(&reader).await.unwrap();
+    assert!(!comparison.agrees(), "{comparison}");
+    assert_eq!(rebuild::views(&reader).await.unwrap(), 900);
+    assert!(rebuild::compare(&reader).await.unwrap().agrees());
+}
+
+fn incident(phase: IncidentPhase, summary: &str) -> Event {
+    let cluster = Cluster::parse("demo").unwrap();
+    let name = Name::parse("demo").unwrap();
+    Event::Incident(Incident {
+        incident: IncidentId(aegis_schemas::EventId::from_bytes([7; 16])),
+        phase,
+        entity: Entity::cluster_scoped(cluster, EntityKind::Cluster, name),
+        severity: aegis_schemas::Severity::Error,
+        kind: aegis_schemas::FailureKind::CrashLoop,
+        confidence: 900,
+        opened: aegis_schemas::Timestamp::EPOCH,
+        newest_evidence: aegis_schemas::Timestamp::EPOCH,
+        affected: Vec::new(),
+        evidence: Vec::new(),
+        causes: Vec::new(),
+        recommendations: Vec::new(),
+        summary: summary.to_owned(),
+    })
+}
+
+#[tokio::test]
+async fn what_comes_late_does_not_replace_what_is_newer_and_nul_is_no_obstacle() {
+    let database = Database::new().await;
+    let opened = record(
+        Stream::Events,
+        1,
+        &incident(IncidentPhase::Opened, "cart crashes"),
+    );
+    let resolved = record(
+        Stream::Events,
+        2,
+        &incident(IncidentPhase::Resolved, "it \0 lives"),
+    );
+    database.append(&[resolved]).await;
+    database.append(&[opened]).await;
+    let mut connection = PgConnection::connect(&database.gateway_url())
+        .await
+        .unwrap();
+    let row: (String, String) = sqlx::query_as("SELECT state, summary FROM views.incident")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(row, ("resolved".to_owned(), "it \u{fffd} lives".to_owned()));
+    let reader = database.reader().await;
+    let told = story::story(
+        &reader,
+        IncidentId(aegis_schemas::EventId::from_bytes([7; 16])),
+    )
+    .await
+    .unwrap();
+    assert!(
+        told.contains("#0") && told.contains("cart crashes"),
+        "{told}"
+    );
+}
