@@ -100,8 +100,7 @@ impl Refusal {
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
         let resource_name = resource.qualified();
-        let message =
-            format!("Operation cannot be fulfilled on {resource_name} \"{name}\": {why}");
+        let message = format!("Operation cannot be fulfilled on {resource_name} \"{name}\": {why}");
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name)
     }
 

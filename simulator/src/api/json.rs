@@ -100,11 +100,6 @@ pub(crate) fn stamp(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// `metav1.MicroTime`: always six digits.
-pub(crate) fn micro_stamp(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
-}
-
 /// The time written at `path`.
 pub(crate) fn time(object: &Value, path: &str) -> Option<Timestamp> {
     text(object, path).parse().ok()
