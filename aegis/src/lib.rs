@@ -1,1 +1,25 @@
-//! The aegis library.
+//! The binary as a library: the command line, the wiring of the services, the demo.
+//!
+//! A command is a module; `cli.rs` lists them. Nothing here decides anything: stages are connected to the
+//! bus, to their configuration and to one supervisor, and people to the gateway and to the record.
+
+pub mod audit;
+pub mod bench;
+mod cli;
+pub mod config;
+pub mod demo;
+pub mod exit;
+pub mod init;
+pub mod keys;
+pub mod local;
+pub mod people;
+pub mod provision;
+pub mod rehearse;
+pub mod replay;
+pub mod run;
+pub mod session;
+pub mod settings;
+pub mod simulate;
+pub mod users;
+
+pub use cli::main;

@@ -1,2 +1,5 @@
-//! The aegis binary.
-fn main() {}
+//! Aegis: `aegis --help` says what it can do.
+
+fn main() -> std::process::ExitCode {
+    aegis::main()
+}

@@ -3,8 +3,10 @@
 mod claims;
 mod halt;
 mod health;
+mod notes;
 pub(crate) mod store;
 
 pub use claims::{Claim, Claims, Held};
 pub use halt::{Halt, HaltState};
 pub use health::{Health, HealthBoard, Seen};
+pub use notes::Notes;

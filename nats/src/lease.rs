@@ -50,6 +50,9 @@ impl Lease {
         let mut seen: Option<(u64, Instant)> = None;
         let mut said = false;
         let revision = loop {
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
             match attempt(&store, &key, &holder, &mut seen).await {
                 Ok(Some(revision)) => break revision,
                 Ok(None) => {

@@ -13,6 +13,7 @@ pub mod check;
 mod dead_letters;
 mod delivery;
 mod error;
+pub mod floor;
 pub mod in_order;
 pub mod keys;
 pub mod kv;

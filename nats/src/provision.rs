@@ -39,6 +39,20 @@ pub async fn provision(
     settings: &Settings,
     epoch_if_new: u16,
 ) -> Result<Provisioned, Error> {
+    provision_with(bus, settings, epoch_if_new, &BTreeMap::new()).await
+}
+
+/// As [`provision`]; a genesis also tells the UID of its cluster, which decisions are bound to.
+///
+/// # Errors
+///
+/// When the settings contradict themselves or the server refuses.
+pub async fn provision_with(
+    bus: &Bus,
+    settings: &Settings,
+    epoch_if_new: u16,
+    uids: &BTreeMap<Cluster, String>,
+) -> Result<Provisioned, Error> {
     settings.validate()?;
     let mut created = Vec::new();
     let mut events_epoch = epoch_if_new;
@@ -64,7 +78,7 @@ pub async fn provision(
     for cluster in &settings.clusters {
         let policy = Durable::policy(cluster);
         if !exists(bus, &policy).await? {
-            say_genesis(bus, cluster, events_epoch).await?;
+            say_genesis(bus, cluster, events_epoch, uids).await?;
         }
     }
     for durable in Durable::all(settings) {
@@ -141,7 +155,12 @@ async fn make_consumer(bus: &Bus, durable: &Durable) -> Result<(), Error> {
 }
 
 /// Says the stream's epoch to the cores of one cluster.
-async fn say_genesis(bus: &Bus, cluster: &Cluster, epoch: u16) -> Result<(), Error> {
+async fn say_genesis(
+    bus: &Bus,
+    cluster: &Cluster,
+    epoch: u16,
+    uids: &BTreeMap<Cluster, String>,
+) -> Result<(), Error> {
     let wall = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -154,7 +173,10 @@ async fn say_genesis(bus: &Bus, cluster: &Cluster, epoch: u16) -> Result<(), Err
         source: "provision".to_owned(),
         body: SignalBody::Genesis(Genesis {
             epoch,
-            clusters: BTreeMap::new(),
+            clusters: uids
+                .iter()
+                .map(|(cluster, uid)| (cluster.as_str().to_owned(), uid.clone()))
+                .collect(),
         }),
     });
     let meta = Meta {

@@ -183,10 +183,22 @@ mod tests {
     fn what_is_wrong_with_a_file_is_said_without_its_secrets() {
         let secret = BASE64.encode(&[7; 32]);
         for (text, said) in [
-            (format!("active = \"a\"\nsecret = \"{secret}\""), "not a key file"),
-            (format!("active = \"b\"\n[[key]]\nkid = \"a\"\nsecret = \"{secret}\""), "not among"),
-            ("active = \"a\"\n[[key]]\nkid = \"a\"\nsecret = \"AAAA\"".to_owned(), "3 bytes"),
-            ("active = \"a\"\n[[key]]\nkid = \"a\"\nsecret = \"!\"".to_owned(), "not base64"),
+            (
+                format!("active = \"a\"\nsecret = \"{secret}\""),
+                "not a key file",
+            ),
+            (
+                format!("active = \"b\"\n[[key]]\nkid = \"a\"\nsecret = \"{secret}\""),
+                "not among",
+            ),
+            (
+                "active = \"a\"\n[[key]]\nkid = \"a\"\nsecret = \"AAAA\"".to_owned(),
+                "3 bytes",
+            ),
+            (
+                "active = \"a\"\n[[key]]\nkid = \"a\"\nsecret = \"!\"".to_owned(),
+                "not base64",
+            ),
         ] {
             let error = KeyFile::parse(&text).expect_err("wrong").to_string();
             assert!(error.contains(said), "{error}");

@@ -80,7 +80,13 @@ fn demo(arguments: &[String]) -> Result<()> {
     let wants_servers = !arguments
         .iter()
         .any(|argument| matches!(argument.as_str(), "--help" | "-h" | "--clean"));
-    let mut binary = Command::new(target().join("debug").join("aegis"));
+    let program = target().join("debug").join("aegis");
+    let mut binary = Command::new(&program);
+    // Beside what is built, wherever this was called from.
+    binary.env("AEGIS_DEMO_DIR", target().join("demo"));
+    if !wants_servers && program.exists() {
+        return replace(binary.arg("demo").args(arguments));
+    }
     if wants_servers {
         let servers = step("servers", Servers::obtain)?;
         binary.envs(servers.variables());

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod append;
-#[allow(dead_code, reason = "shared with the tests of the schemas, which use more of it")]
+#[allow(
+    dead_code,
+    reason = "shared with the tests of the schemas, which use more of it"
+)]
 #[path = "../../../schemas/tests/draw/mod.rs"]
 mod draw;
 mod server;

@@ -107,6 +107,11 @@ impl Act {
         self.applied.is_none() && now.since(self.decided) > seconds(UNHEARD_S)
     }
 
+    /// Whether the executor said that it was done.
+    pub(super) const fn is_applied(&self) -> bool {
+        self.applied.is_some()
+    }
+
     /// The workload that it is about.
     pub(super) const fn workload(&self) -> &Entity {
         &self.target.workload

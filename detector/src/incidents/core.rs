@@ -232,6 +232,12 @@ impl Core {
         state.muted.retain(|_, until| *until > now);
     }
 
+    /// Whether an act on that workload was carried out and is not judged yet.
+    pub(super) fn is_under_treatment(&self, workload: &Entity) -> bool {
+        let mut acts = self.state.acts.values();
+        acts.any(|act| act.is_applied() && act.workload() == workload)
+    }
+
     fn judge(&mut self, emitter: &mut Emitter<'_>) {
         let mut acts = std::mem::take(&mut self.state.acts);
         let view = self.view();

@@ -156,7 +156,16 @@ impl Core {
             return None;
         }
         let now = self.state.now;
-        let fresh = self.describe(&incident.last, &incident.root, &incident.members)?;
+        let mut fresh = self.describe(&incident.last, &incident.root, &incident.members)?;
+        if fresh.entity == incident.last.entity && self.is_under_treatment(&incident.root) {
+            // What is seen now is the act's doing as well: until it is judged the diagnosis stands.
+            let last = &incident.last;
+            fresh.kind = last.kind;
+            fresh.confidence = last.confidence;
+            fresh.causes.clone_from(&last.causes);
+            fresh.recommendations.clone_from(&last.recommendations);
+            fresh.summary.clone_from(&last.summary);
+        }
         let said = digest(&fresh);
         let due = now.since(incident.said_at) >= seconds(self.config.restate_s);
         if said == incident.said && !due {
@@ -172,7 +181,7 @@ impl Core {
     fn opens(&self, root: &Entity, open: &BTreeMap<IncidentId, Open>) -> bool {
         let (config, state) = (&self.config, &self.state);
         let known = open.values().any(|incident| incident.root == *root);
-        if known || state.muted.contains_key(root) {
+        if known || state.muted.contains_key(root) || state.world.is_syncing(state.now) {
             return false;
         }
         let intrinsic = state

@@ -109,11 +109,21 @@ pub(super) struct World {
     pub(super) autoscalers: BTreeMap<Entity, AutoscalerState>,
     /// When the Kubernetes watch was last known to live, stream time.
     pub(super) watch_alive: Timestamp,
-    /// The statement of all objects that is under way: what was said in it.
+    /// The statement of all objects that is under way: what was said in it, and since when.
     sync: Option<(u64, Vec<EntityKind>, BTreeSet<Entity>)>,
+    /// When it began, stream time.
+    sync_since: Timestamp,
 }
 
+/// A statement of all objects that takes longer has broken off.
+const SYNC_WITHIN_S: u64 = 60;
+
 impl World {
+    /// Whether all objects are being said, so that pods may be missing from the picture.
+    pub(super) fn is_syncing(&self, now: Timestamp) -> bool {
+        self.sync.is_some() && now.since(self.sync_since) < seconds(SYNC_WITHIN_S)
+    }
+
     /// Takes one signal in; answers the workloads that it touches.
     pub(super) fn apply(
         &mut self,
@@ -159,7 +169,7 @@ impl World {
                 touched.insert(entity.clone());
             }
             SignalBody::Gone(_) => touched.extend(self.forget(entity)),
-            SignalBody::Sync(sync) => touched.extend(self.sync(sync)),
+            SignalBody::Sync(sync) => touched.extend(self.sync(now, sync)),
             SignalBody::Heartbeat(heartbeat) => {
                 let alive = heartbeat.sources.iter().any(|(source, at)| {
                     source.starts_with("kubernetes")
@@ -331,10 +341,11 @@ impl World {
     }
 
     /// At the end of a full statement, what was not said is gone.
-    fn sync(&mut self, sync: &Sync) -> BTreeSet<Entity> {
+    fn sync(&mut self, now: Timestamp, sync: &Sync) -> BTreeSet<Entity> {
         match sync.phase {
             SyncPhase::Begin => {
                 self.sync = Some((sync.round, sync.kinds.clone(), BTreeSet::new()));
+                self.sync_since = now;
                 BTreeSet::new()
             }
             SyncPhase::End => {

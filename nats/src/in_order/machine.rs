@@ -54,11 +54,7 @@ impl<C: Core> Machine<C> {
     /// # Errors
     ///
     /// Why the input goes to the dead letters.
-    pub fn take(
-        &mut self,
-        mut input: Input,
-        bytes: usize,
-    ) -> Result<(Input, Vec<Output>), String> {
+    pub fn take(&mut self, mut input: Input, bytes: usize) -> Result<(Input, Vec<Output>), String> {
         self.make_room();
         input.time = input.time.max(self.now);
         let handled = catch_unwind(AssertUnwindSafe(|| self.core.handle(&input)));

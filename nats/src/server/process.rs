@@ -79,7 +79,20 @@ impl ServerProcess {
         directory: &Path,
         listen: SocketAddr,
     ) -> Result<Self, Error> {
-        let binary = find_binary()?;
+        Self::start_binary(&find_binary()?, configuration, directory, listen).await
+    }
+
+    /// As [`ServerProcess::start`], with that binary.
+    ///
+    /// # Errors
+    ///
+    /// When the server ends or does not answer; with the end of its log.
+    pub async fn start_binary(
+        binary: &Path,
+        configuration: &str,
+        directory: &Path,
+        listen: SocketAddr,
+    ) -> Result<Self, Error> {
         let file = directory.join("nats-server.conf");
         let log = directory.join("nats-server.log");
         let failed = |what: &str| {
@@ -98,7 +111,7 @@ impl ServerProcess {
             .open(&log)
             .map_err(failed("cannot write the log"))?;
         let errors = output.try_clone().map_err(failed("cannot write the log"))?;
-        let mut child = Command::new(&binary)
+        let mut child = Command::new(binary)
             .arg("--config")
             .arg(&file)
             .stdin(Stdio::null())
@@ -115,7 +128,7 @@ impl ServerProcess {
         wait_until_it_answers(&mut child, listen, &log).await?;
         Ok(Self {
             child,
-            binary,
+            binary: binary.to_owned(),
             url: format!("nats://{listen}"),
         })
     }

@@ -1,0 +1,228 @@
+//! `aegis audit`: reads and proves the audit log. Needs the database and the log's public key, and
+//! nothing else: no service has to run, and none is believed.
+
+use std::path::{Path, PathBuf};
+
+use aegis_audit_sink::checkpoint::VerifyingKey;
+use aegis_audit_sink::read::{Entry, Reader};
+use aegis_audit_sink::{Error, prove, rebuild, story, verify};
+use aegis_schemas::{EventId, IncidentId};
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+
+use crate::config::Config;
+use crate::exit::Ended;
+use crate::replay::Replay;
+
+/// How many entries are read at once.
+const PAGE: u32 = 500;
+
+/// The audit log.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Recompute everything: leaves, tree, signed checkpoints. Names what was edited, deleted or inserted.
+    #[command(
+        after_help = "Examples:\n  aegis audit verify\n  aegis audit verify --remembered checkpoint-of-last-week.txt --key log.pub\n  aegis audit verify --json"
+    )]
+    Verify {
+        /// A checkpoint that was kept elsewhere: the log must have grown from it.
+        #[arg(long, value_name = "FILE")]
+        remembered: Option<PathBuf>,
+        /// The log's public key, kept elsewhere; without it the one beside the signing key.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prove that an event is in the log: entry, path to the root, signed checkpoint.
+    #[command(
+        after_help = "Examples:\n  aegis audit prove w4k5m2aq7c3x5jw2mzy4n6p8ra\n  aegis audit prove w4k5m2aq7c3x5jw2mzy4n6p8ra --json > proof.json"
+    )]
+    Prove {
+        /// The event's id.
+        event: EventId,
+        /// The log's public key, kept elsewhere; without it the one beside the signing key.
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell an incident: what was seen, causes, decisions with reasons, acts, how they were verified.
+    #[command(after_help = "Example:\n  aegis audit story w4k5m2aq7c3x5jw2mzy4n6p8ra")]
+    Story {
+        /// The incident's id.
+        incident: IncidentId,
+    },
+    /// Make the views that people read anew from the log.
+    #[command(
+        after_help = "Examples:\n  aegis audit rebuild-views --compare\n  aegis audit rebuild-views"
+    )]
+    RebuildViews {
+        /// Change nothing; say where the kept views differ from the log.
+        #[arg(long)]
+        compare: bool,
+    },
+    /// Run the cores again over the record and compare every byte that they said.
+    Replay(Replay),
+    /// Print entries as they come.
+    #[command(
+        after_help = "Examples:\n  aegis audit tail\n  aegis audit tail --from 0 --kind decision"
+    )]
+    Tail {
+        /// From this index on; without it what comes from now on.
+        #[arg(long)]
+        from: Option<u64>,
+        /// Only kinds that contain this text.
+        #[arg(long, default_value = "")]
+        kind: String,
+    },
+}
+
+impl Audit {
+    /// Makes paths absolute: loading the configuration changes the working directory.
+    ///
+    /// # Errors
+    ///
+    /// When there is no working directory.
+    pub fn from_here(mut self) -> Result<Self> {
+        let paths = match &mut self {
+            Self::Verify {
+                remembered, key, ..
+            } => [remembered.as_mut(), key.as_mut()],
+            Self::Prove { key, .. } => [key.as_mut(), None],
+            _ => [None, None],
+        };
+        for path in paths.into_iter().flatten() {
+            *path = std::path::absolute(&*path)?;
+        }
+        Ok(self)
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read, or does not hold.
+    pub async fn run(self, config: &Config) -> Result<()> {
+        let reader = Reader::connect_file(&config.audit.database_url_file)
+            .await
+            .context("cannot reach the audit log")?;
+        match self {
+            Self::Verify {
+                remembered,
+                key,
+                json,
+            } => {
+                let key = public_key(config, key.as_deref())?;
+                verified(&reader, &key, remembered.as_deref(), json).await
+            }
+            Self::Prove { event, key, json } => {
+                let key = public_key(config, key.as_deref())?;
+                let proof = prove::prove(&reader, event, &key).await.map_err(ended)?;
+                if json {
+                    println!("{}", serde_json::to_string_pretty(&proof)?);
+                } else {
+                    println!("{proof}\nthe proof holds under the key {key}");
+                }
+                Ok(())
+            }
+            Self::Story { incident } => {
+                println!("{}", story::story(&reader, incident).await.map_err(ended)?);
+                Ok(())
+            }
+            Self::RebuildViews { compare: true } => {
+                let found = rebuild::compare(&reader).await?;
+                for difference in &found.differences {
+                    println!("{difference}");
+                }
+                if !found.agrees() {
+                    bail!(
+                        "the views differ from the log; make them anew with `aegis audit rebuild-views`"
+                    );
+                }
+                println!("{} rows agree with {} entries", found.same, found.entries);
+                Ok(())
+            }
+            Self::RebuildViews { compare: false } => {
+                println!(
+                    "views made anew from {} entries",
+                    rebuild::views(&reader).await?
+                );
+                Ok(())
+            }
+            Self::Replay(replay) => replay.run(config).await,
+            Self::Tail { from, kind } => tail(&reader, from, &kind).await,
+        }
+    }
+}
+
+fn public_key(config: &Config, named: Option<&Path>) -> Result<VerifyingKey> {
+    let file = named.map_or_else(
+        || {
+            let mut beside = config.audit.signing_key_file.clone().into_os_string();
+            beside.push(".pub");
+            PathBuf::from(beside)
+        },
+        Path::to_owned,
+    );
+    VerifyingKey::read(&file)
+        .with_context(|| format!("cannot read the log's public key `{}`", file.display()))
+}
+
+/// Says what was found; a log that does not hold is a failure for scripts.
+async fn verified(
+    reader: &Reader,
+    key: &VerifyingKey,
+    remembered: Option<&Path>,
+    json: bool,
+) -> Result<()> {
+    let note = remembered
+        .map(|file| {
+            std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read `{}`", file.display()))
+        })
+        .transpose()?;
+    let report = verify::verify(reader, key, note.as_deref()).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{report}");
+    }
+    if !report.holds {
+        bail!("the audit log does not hold");
+    }
+    Ok(())
+}
+
+/// What is not there has an exit code of its own.
+fn ended(error: Error) -> anyhow::Error {
+    match error {
+        Error::NotFound(_) => Ended::NotFound(error.to_string()).into(),
+        other => other.into(),
+    }
+}
+
+async fn tail(reader: &Reader, from: Option<u64>, kind: &str) -> Result<()> {
+    let mut next = match from {
+        Some(from) => from,
+        None => reader.size().await?,
+    };
+    loop {
+        let found = reader.entries(next, PAGE).await?;
+        if found.is_empty() {
+            reader.wait().await?;
+        }
+        for Entry { idx, record } in found {
+            next = idx + 1;
+            let this = record.kind();
+            if this.contains(kind) {
+                let id = record
+                    .event_id()
+                    .map_or_else(|| "-".to_owned(), |id| id.to_string());
+                println!("{idx:8}  {}  {this}  {id}  {}", record.time, record.subject);
+            }
+        }
+    }
+}

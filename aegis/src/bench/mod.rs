@@ -1,0 +1,41 @@
+//! `aegis bench`: measurements on real servers, in the shipped configuration.
+
+mod chain;
+mod cluster;
+mod floor;
+mod latency;
+mod load;
+mod remote_write;
+mod workload;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// Measures.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// From a metric that is handed in to the act that it leads to, accepted by the API server.
+    ///
+    /// Starts nats-server, PostgreSQL, every service, and a simulated API server. Workloads are handed in over
+    /// Prometheus remote write, at 1,000 samples a second together; one after the other comes under load
+    /// and is scaled out. Each act is led back over the audit log to the metric that caused it. Beside it
+    /// stands the floor: messages of the same sizes over as many hops through JetStream alone, while the
+    /// same load goes on.
+    #[command(
+        after_help = "Examples:\n  aegis bench latency\n  aegis bench latency --samples 20 --json"
+    )]
+    Latency(latency::Latency),
+}
+
+impl Bench {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// When something does not start, or too little happened to say anything.
+    pub async fn run(self) -> Result<()> {
+        match self {
+            Self::Latency(latency) => latency.run().await,
+        }
+    }
+}

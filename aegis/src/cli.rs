@@ -1,0 +1,133 @@
+//! The command line: what there is, and which module does it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::settings::Settings;
+use crate::{
+    audit, bench, demo, exit, init, keys, people, provision, rehearse, run, simulate, users,
+};
+
+/// The autopilot for Kubernetes that an SRE can trust: every act is explained, permitted, signed,
+/// bounded, verified, reversible and on the record.
+#[derive(Debug, Parser)]
+#[command(
+    name = "aegis",
+    version,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  aegis demo                          break things in a simulated cluster and watch them heal\n  aegis init /etc/aegis               make a configuration with all its keys\n  aegis provision                     make streams, tables and roles\n  aegis run all                       run every service in this process\n  aegis approvals approve --only      say yes to what policy asks\n  aegis audit verify                  prove that nobody changed the record\n\nExit codes: 0 done, 1 failed, 2 called wrongly, 3 denied by policy, 4 not found"
+)]
+struct Cli {
+    /// The configuration file.
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "AEGIS_CONFIG",
+        default_value = "aegis.toml"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Break things in a simulated cluster and watch Aegis heal them, on real NATS and PostgreSQL.
+    Demo(demo::Demo),
+    /// Make a configuration with its keys, secrets and a nats-server configuration.
+    Init(init::Init),
+    /// Make streams, consumers, buckets, tables and roles, and put policy and modes on the log.
+    #[command(
+        after_help = "Safe to run again: what exists is kept, what is missing is made.\n\nExample:\n  aegis provision --config /etc/aegis/aegis.toml"
+    )]
+    Provision,
+    /// Run services.
+    Run(run::Run),
+    /// Settings: what they are, where they come from, what is wrong with them.
+    #[command(subcommand)]
+    Config(Settings),
+    /// Keys that decisions are signed with.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// People who may sign in, straight in the database: for the first administrator.
+    #[command(subcommand)]
+    Users(users::Users),
+    /// Sign in at a gateway.
+    Login(people::Login),
+    /// Sign out and forget the tokens.
+    Logout,
+    /// What is wrong, why, and what was done.
+    #[command(subcommand)]
+    Incidents(people::Incidents),
+    /// What waits for a yes.
+    #[command(subcommand)]
+    Approvals(people::Approvals),
+    /// Take an act back.
+    Undo(people::Undo),
+    /// Stop all acts within a second.
+    KillSwitch(people::KillSwitch),
+    /// Read and prove the audit log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Run a simulated cluster: a Kubernetes API, workloads, traffic and faults from a file.
+    Simulate(simulate::Simulate),
+    /// Run a scenario in virtual time through the stages' cores, without servers.
+    Rehearse(rehearse::Rehearse),
+    /// Measure.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+}
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    // One TLS backend for everything, chosen once.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match runtime.block_on(dispatch(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !exit::Ended::is_told(&error) {
+                eprintln!("error: {error:#}");
+            }
+            exit::code(&error)
+        }
+    };
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    code
+}
+
+async fn dispatch(cli: Cli) -> Result<()> {
+    let config = || Config::load(&cli.config);
+    match cli.command {
+        Command::Demo(demo) => demo.run().await,
+        Command::Init(init) => init.run(),
+        Command::Provision => provision::provision(&config()?).await,
+        Command::Run(wanted) => run::run(&config()?, &wanted).await,
+        Command::Config(settings) => settings.run(&cli.config),
+        Command::Keys(keys) => keys.run(&config()?),
+        Command::Users(users) => users.run(&config()?).await,
+        Command::Login(login) => people::login(&login).await,
+        Command::Logout => people::logout().await,
+        Command::Incidents(incidents) => people::incidents(&incidents).await,
+        Command::Approvals(approvals) => people::approvals(&approvals).await,
+        Command::Undo(undo) => people::undo(&undo).await,
+        Command::KillSwitch(switch) => people::kill_switch(&switch).await,
+        Command::Audit(audit) => audit.from_here()?.run(&config()?).await,
+        Command::Simulate(simulate) => simulate.run().await,
+        Command::Rehearse(rehearse) => rehearse.run().await,
+        Command::Bench(bench) => bench.run().await,
+    }
+}

@@ -1,0 +1,99 @@
+//! The demo's ports: one number after the other, so that one option moves all of them.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use anyhow::{Context, Result, bail};
+
+/// Where everything listens, on this host only.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// People.
+    pub gateway: SocketAddr,
+    /// Metrics and health.
+    pub admin: SocketAddr,
+    /// The simulated Kubernetes API.
+    pub kubernetes: SocketAddr,
+    /// The simulated workloads' metrics.
+    pub workloads: SocketAddr,
+    /// Prometheus remote write.
+    pub remote_write: SocketAddr,
+    /// NATS.
+    pub nats: SocketAddr,
+    /// PostgreSQL.
+    pub postgres: SocketAddr,
+}
+
+impl Ports {
+    /// From `first` on; any that are free when it is 0.
+    ///
+    /// # Errors
+    ///
+    /// When one is in use; says which.
+    pub fn from(first: u16) -> Result<Self> {
+        let names = [
+            "the gateway",
+            "metrics and health",
+            "the simulated Kubernetes API",
+            "the simulated workloads' metrics",
+            "remote write",
+            "nats-server",
+            "PostgreSQL",
+        ];
+        let mut found = Vec::new();
+        // Kept until all are chosen, so that no free one is chosen twice.
+        let mut held = Vec::new();
+        for (name, offset) in names.into_iter().zip(0..) {
+            let port = match first {
+                0 => 0,
+                first => first
+                    .checked_add(offset)
+                    .context("--port is too high; seven ports from it on are used")?,
+            };
+            let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                Ok(listener) => listener,
+                Err(error) => bail!(
+                    "port {port}, meant for {name}, cannot be used: {error}; end what uses it, or choose others with --port"
+                ),
+            };
+            found.push(listener.local_addr()?);
+            held.push(listener);
+        }
+        let &[
+            gateway,
+            admin,
+            kubernetes,
+            workloads,
+            remote_write,
+            nats,
+            postgres,
+        ] = found.as_slice()
+        else {
+            bail!("no free ports");
+        };
+        Ok(Self {
+            gateway,
+            admin,
+            kubernetes,
+            workloads,
+            remote_write,
+            nats,
+            postgres,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+    use super::*;
+
+    #[test]
+    fn a_busy_port_is_named_with_what_it_is_for() {
+        let busy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = busy.local_addr().unwrap().port();
+        let refused = Ports::from(port).unwrap_err().to_string();
+        assert!(refused.contains(&port.to_string()), "{refused}");
+        assert!(refused.contains("the gateway"), "{refused}");
+    }
+}

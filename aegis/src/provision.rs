@@ -1,0 +1,202 @@
+//! `aegis provision`: makes the streams, the tables and the roles, and puts on the log what shall hold:
+//! the policy set, the incident core's thresholds, the mode. Running it again changes only what differs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use aegis_audit_sink::database;
+use aegis_audit_sink::read::Reader;
+use aegis_nats::{Bus, Service};
+use aegis_schemas::header::Meta;
+use aegis_schemas::{
+    Actor, Cluster, Command, CommandBody, ConfigurationKind, Digest, Entity, EntityKind, Event,
+    EventId, Name, Scope, Subject,
+};
+use anyhow::{Context, Result};
+
+use crate::config::Config;
+use crate::local::now;
+use crate::run::connect;
+
+/// How long a command may take to be stored.
+const PUBLISH_WITHIN: Duration = Duration::from_secs(30);
+/// As whom commands are given.
+const WHO: &str = "provision";
+
+/// Does it.
+///
+/// # Errors
+///
+/// When a configuration is wrong, before anything is made; or when NATS, PostgreSQL or Kubernetes refuse.
+pub async fn provision(config: &Config) -> Result<()> {
+    config.validate()?;
+    let wanted = Wanted::read(config)?;
+    let admin =
+        fs::read_to_string(&config.provision.database_admin_url_file).with_context(|| {
+            format!(
+                "cannot read `{}`, the URL of a PostgreSQL role that may make databases and roles",
+                config.provision.database_admin_url_file.display()
+            )
+        })?;
+    database::provision(admin.trim(), &config.provision.database_urls_dir)
+        .await
+        .context("cannot provision PostgreSQL")?;
+    eprintln!("PostgreSQL: database, roles and tables are there");
+
+    let reader = Reader::connect_file(&config.audit.database_url_file).await?;
+    let uid = aegis_executor::cluster_uid(&config.executor)
+        .await
+        .context("cannot ask the cluster for its uid")?;
+    let uids = BTreeMap::from([(config.executor.cluster.clone(), uid)]);
+    let bus = connect(config, Service::Provisioner).await?;
+    // A stream that is made anew counts from 1 again: its epoch keeps fences rising.
+    let epoch = reader.last_epoch().await?.saturating_add(1);
+    let made = aegis_nats::provision::provision_with(&bus, &config.topology, epoch, &uids)
+        .await
+        .context("cannot provision NATS")?;
+    eprintln!(
+        "NATS: epoch {}, {} streams, buckets and consumers were made",
+        made.events_epoch,
+        made.created.len()
+    );
+
+    let said = Said::read(&reader).await?;
+    for cluster in &config.topology.clusters {
+        for body in wanted.commands(cluster, &said) {
+            say(&bus, cluster, &said, body).await?;
+        }
+    }
+    bus.drain().await?;
+    Ok(())
+}
+
+/// What shall hold.
+struct Wanted {
+    configurations: Vec<(ConfigurationKind, String)>,
+    mode: aegis_schemas::Mode,
+}
+
+impl Wanted {
+    fn read(config: &Config) -> Result<Self> {
+        let policy = aegis_policy::bundle(&config.provision.policy_dir)?;
+        aegis_policy::Rules::parse(&policy)?;
+        let file = &config.provision.incidents_file;
+        let incidents = fs::read_to_string(file)
+            .with_context(|| format!("cannot read `{}`", file.display()))?;
+        aegis_detector::incidents::Config::parse(&incidents)
+            .with_context(|| format!("`{}` is wrong", file.display()))?;
+        Ok(Self {
+            configurations: vec![
+                (ConfigurationKind::Policy, policy),
+                (ConfigurationKind::Incidents, incidents),
+            ],
+            mode: config.provision.mode,
+        })
+    }
+
+    /// What must be said so that it holds. The mode is only a beginning: people change it.
+    fn commands(&self, cluster: &Cluster, said: &Said) -> Vec<CommandBody> {
+        let mut commands: Vec<CommandBody> = self
+            .configurations
+            .iter()
+            .map(|(what, content)| (what, content, Digest::of(content.as_bytes())))
+            .filter(|(what, _, digest)| said.active.get(&(cluster.clone(), **what)) != Some(digest))
+            .map(|(what, content, digest)| CommandBody::Activate {
+                what: *what,
+                digest,
+                content: content.clone(),
+            })
+            .collect();
+        if !said.modes.contains(cluster) {
+            commands.push(CommandBody::Mode {
+                scope: Scope {
+                    cluster: cluster.clone(),
+                    namespace: None,
+                    action: None,
+                },
+                mode: self.mode,
+            });
+        }
+        commands
+    }
+}
+
+/// What the record holds of earlier commands.
+#[derive(Debug, Default)]
+struct Said {
+    /// How many commands there are: makes the id of a repeated one another.
+    commands: usize,
+    /// What was put into force last.
+    active: BTreeMap<(Cluster, ConfigurationKind), Digest>,
+    /// Clusters that were ever given a mode.
+    modes: BTreeSet<Cluster>,
+}
+
+impl Said {
+    async fn read(reader: &Reader) -> Result<Self> {
+        let mut said = Self::default();
+        for record in reader.commands().await? {
+            let Ok(Event::Command(command)) = record.event() else {
+                continue;
+            };
+            said.commands += 1;
+            let Some(cluster) = cluster_of(&record.subject) else {
+                continue;
+            };
+            match command.body {
+                CommandBody::Activate { what, digest, .. } => {
+                    said.active.insert((cluster, what), digest);
+                }
+                CommandBody::Mode { scope, .. } => {
+                    said.modes.insert(scope.cluster);
+                }
+                _ => {}
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// The cluster in `aegis.v1.command.<kind>.<cluster>.…`, where `_` stands for a dot.
+fn cluster_of(subject: &str) -> Option<Cluster> {
+    Cluster::parse(subject.split('.').nth(4)?.replace('_', ".")).ok()
+}
+
+async fn say(bus: &Bus, cluster: &Cluster, said: &Said, body: CommandBody) -> Result<()> {
+    let name = Name::parse(cluster.as_str())?;
+    let entity = Entity::cluster_scoped(cluster.clone(), EntityKind::Cluster, name);
+    let subject = Subject::command(body.token(), &entity);
+    let what = match &body {
+        CommandBody::Activate { what, digest, .. } => format!("{what:?} {digest}"),
+        CommandBody::Mode { mode, .. } => format!("mode {mode}"),
+        other => other.token().to_owned(),
+    };
+    let event = Event::Command(Command {
+        actor: Actor {
+            name: WHO.to_owned(),
+            roles: BTreeSet::from(["admin".to_owned()]),
+        },
+        reason: "aegis provision".to_owned(),
+        body,
+    });
+    let bytes = event
+        .encode()
+        .context("the configuration is too large for one message")?;
+    let source = format!("{WHO}/{cluster}/{}", said.commands);
+    let meta = Meta {
+        id: EventId::of_content(&source, &bytes),
+        kind: event.kind().as_str().to_owned(),
+        source: WHO.to_owned(),
+        time: now(),
+        cause: None,
+        origin: None,
+        traceparent: None,
+    };
+    bus.publisher()
+        .publish(&subject, &meta, bytes.into(), Some(PUBLISH_WITHIN))
+        .await
+        .with_context(|| format!("cannot put {what} on the log"))?;
+    eprintln!("{cluster}: {}", what.to_lowercase());
+    Ok(())
+}

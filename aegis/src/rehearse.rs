@@ -1,0 +1,340 @@
+//! `aegis rehearse`: a scenario in virtual time. The simulated cluster, ingest's mapping, all cores and
+//! the executor run in one process without a broker, so that a day passes in seconds and many seeds can
+//! be tried. The cores are those that the services run, with the configuration of the demo.
+
+mod cores;
+mod log;
+mod objects;
+mod report;
+mod samples;
+
+use std::time::Duration;
+
+use aegis_executor::{Executor, MemoryBoard};
+use aegis_ingest::{Catalogue, heartbeat};
+use aegis_schemas::keyring::KeyFile;
+use aegis_schemas::signal::Genesis;
+use aegis_schemas::{
+    Actor, Command, CommandBody, ConfigurationKind, Digest, Entity, EntityKind, Event, EventId,
+    Mode, Name, Scope, Signal, SignalBody, Stream, Subject, Timestamp,
+};
+use aegis_simulator::{SCENARIOS, Scenario, Simulation};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::config::Config;
+use crate::demo::profile;
+use cores::Cores;
+use log::Log;
+use objects::Objects;
+pub use report::{Act, Report};
+use samples::Samples;
+
+/// Runs a scenario in virtual time, without servers.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Prints a line of JSON for each seed: what was found, done and verified, and each fault's fate by\nits oracle. With --check, exit code 1 means that an act was wrong or a fault was not healed.\n\nExamples:\n  aegis rehearse healthy-day --seeds 1-20 --check\n  aegis rehearse six-faults-day --seeds 7\n  aegis rehearse my-scenario.toml --mode ask"
+)]
+pub struct Rehearse {
+    /// A scenario file, or the name of one that is built in (`aegis simulate --list`).
+    scenario: String,
+    /// Which seeds: `7`, or `1-20`.
+    #[arg(long, default_value = "1", value_parser = seeds)]
+    seeds: std::ops::RangeInclusive<u64>,
+    /// What Aegis may do by itself.
+    #[arg(long, default_value = "act", value_parser = mode)]
+    mode: Mode,
+    /// Fail when an act was wrong or a fault was not healed.
+    #[arg(long)]
+    check: bool,
+}
+
+/// When a rehearsal begins: a Wednesday, 10:00 UTC. Any moment would do, but the same one each time.
+const START: i64 = 1_764_064_800;
+const SECOND: Duration = Duration::from_secs(1);
+const RESTATE: u64 = 3_600;
+
+fn seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
+    let number = |text: &str| {
+        text.trim()
+            .parse::<u64>()
+            .map_err(|error| format!("`{text}`: {error}"))
+    };
+    match text.split_once('-') {
+        Some((first, last)) => Ok(number(first)?..=number(last)?),
+        None => number(text).map(|one| one..=one),
+    }
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    let modes = [Mode::Observe, Mode::Ask, Mode::Act];
+    modes
+        .into_iter()
+        .find(|mode| mode.as_str() == text)
+        .ok_or_else(|| format!("`{text}` is not a mode: observe, ask, act"))
+}
+
+impl Rehearse {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// When the scenario is wrong, or with `--check` when Aegis did.
+    pub async fn run(&self) -> Result<()> {
+        let scenario = scenario(&self.scenario)?;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut seeds = self.seeds.clone();
+        let mut running = tokio::task::JoinSet::new();
+        let mut bad = 0;
+        loop {
+            while running.len() < workers
+                && let Some(seed) = seeds.next()
+            {
+                let (scenario, mode) = (scenario.clone(), self.mode);
+                running.spawn(async move { rehearse(scenario, seed, mode).await });
+            }
+            let Some(ended) = running.join_next().await else {
+                break;
+            };
+            let report = ended??;
+            bad += usize::from(!report.is_right());
+            println!("{}", serde_json::to_string(&report)?);
+        }
+        if self.check && bad > 0 {
+            bail!("{bad} of {} seeds went wrong", self.seeds.clone().count());
+        }
+        Ok(())
+    }
+}
+
+/// The scenario in that file, or the built-in one of that name.
+///
+/// # Errors
+///
+/// When there is none, or it is wrong.
+pub fn scenario(named: &str) -> Result<Scenario> {
+    let built_in = SCENARIOS.iter().find(|(name, _)| *name == named);
+    let text = match built_in {
+        Some((_, text)) => (*text).to_owned(),
+        None => std::fs::read_to_string(named).with_context(|| {
+            let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+            format!(
+                "there is no scenario `{named}`; name a file, or one of {}",
+                names.join(", ")
+            )
+        })?,
+    };
+    Scenario::parse(&text).with_context(|| format!("scenario `{named}`"))
+}
+
+/// One seed of a scenario, to its end.
+///
+/// # Errors
+///
+/// When the simulated cluster or a core fails.
+pub async fn rehearse(scenario: Scenario, seed: u64, mode: Mode) -> Result<Report> {
+    let mut rehearsal = Rehearsal::new(scenario, seed, mode).await?;
+    rehearsal.play().await?;
+    Ok(rehearsal
+        .report
+        .finish(seed, &rehearsal.simulation.status()))
+}
+
+struct Rehearsal {
+    config: Config,
+    simulation: Simulation,
+    objects: Objects,
+    samples: Samples,
+    log: Log,
+    cores: Cores,
+    report: Report,
+    seconds: u64,
+    start: Timestamp,
+}
+
+impl Rehearsal {
+    async fn new(scenario: Scenario, seed: u64, mode: Mode) -> Result<Self> {
+        let config = profile::settings()?;
+        let seconds = (scenario.length + scenario.hold).as_secs();
+        let start = jiff::Timestamp::from_second(START)?;
+        let simulation = Simulation::new(scenario, seed, start).await?;
+        let start = Timestamp::from_millis(start.as_millisecond());
+        let keys = KeyFile::new("rehearsal", vec![7; 32])?;
+        let namespaces = simulation.api().objects("", "v1", "namespaces");
+        let uid = namespaces
+            .iter()
+            .find(|namespace| namespace["metadata"]["name"] == "kube-system")
+            .and_then(|namespace| namespace["metadata"]["uid"].as_str())
+            .context("the simulated cluster has no kube-system")?
+            .to_owned();
+        let executor = Executor::new(
+            simulation.api().client("aegis-executor"),
+            config.executor.clone(),
+            keys.keyring(),
+            uid.clone(),
+            MemoryBoard::new(start),
+        );
+        let mut rehearsal = Self {
+            objects: Objects::new(Catalogue::new(config.ingest.cluster.clone())),
+            samples: Samples::default(),
+            log: Log::default(),
+            cores: Cores::new(&config, keys, executor),
+            report: Report::default(),
+            config,
+            simulation,
+            seconds,
+            start,
+        };
+        rehearsal.begin(uid, mode);
+        rehearsal.backfill().await?;
+        Ok(rehearsal)
+    }
+
+    /// What `aegis provision` puts on the log.
+    fn begin(&mut self, uid: String, mode: Mode) {
+        let cluster = self.config.ingest.cluster.clone();
+        let clusters = [(cluster.to_string(), uid)].into();
+        let signal = Signal {
+            entity: self.cluster(),
+            observed: self.start,
+            source: "provision".to_owned(),
+            body: SignalBody::Genesis(Genesis { epoch: 1, clusters }),
+        };
+        self.signal(self.start, signal);
+        let activate = |what, content: String| CommandBody::Activate {
+            what,
+            digest: Digest::of(content.as_bytes()),
+            content,
+        };
+        let scope = Scope {
+            cluster,
+            namespace: None,
+            action: None,
+        };
+        for body in [
+            activate(ConfigurationKind::Policy, aegis_policy::default_bundle()),
+            activate(ConfigurationKind::Incidents, profile::INCIDENTS.to_owned()),
+            CommandBody::Mode { scope, mode },
+        ] {
+            let subject = Subject::command(body.token(), &self.cluster());
+            let actor = Actor {
+                name: "provision".to_owned(),
+                roles: ["admin".to_owned()].into(),
+            };
+            let command = Command {
+                actor,
+                reason: String::new(),
+                body,
+            };
+            self.log.say(
+                "provision",
+                self.start,
+                Stream::Events,
+                subject,
+                Event::Command(command),
+            );
+        }
+    }
+
+    async fn backfill(&mut self) -> Result<()> {
+        let signals = self.objects.news(self.simulation.api(), self.start);
+        for signal in signals {
+            self.signal(self.start, signal);
+        }
+        for (at, samples) in self.simulation.history() {
+            let at = Timestamp::from_millis(at.as_millisecond());
+            if at >= self.start {
+                break;
+            }
+            for batch in self.samples.past(&self.objects.catalogue, at, &samples) {
+                let seq = self.log.number_metrics();
+                let id = EventId::of_content("backfill", &seq.to_be_bytes());
+                let input = aegis_schemas::pipeline::Input {
+                    seq,
+                    time: self.start,
+                    id,
+                    cause: None,
+                    origin: None,
+                    event: Event::Metric(batch),
+                };
+                self.cores.score(&mut self.log, self.start, input)?;
+            }
+        }
+        self.settle(self.start).await
+    }
+
+    async fn play(&mut self) -> Result<()> {
+        for second in 1..=self.seconds {
+            let now = self.start + SECOND * u32::try_from(second)?;
+            self.simulation
+                .tick(jiff::Timestamp::from_millisecond(now.as_millis())?)
+                .await?;
+            for signal in self.objects.news(self.simulation.api(), now) {
+                self.signal(now, signal);
+            }
+            self.scrape(now)?;
+            self.heartbeat(now);
+            if second % RESTATE == 0 {
+                for signal in self.objects.catalogue.restate(now, second / RESTATE) {
+                    self.signal(now, signal);
+                }
+            }
+            self.settle(now).await?;
+        }
+        Ok(())
+    }
+
+    fn scrape(&mut self, now: Timestamp) -> Result<()> {
+        let samples = self.simulation.samples();
+        let catalogue = &self.objects.catalogue;
+        let (calls, inputs) = self
+            .samples
+            .now(catalogue, self.objects.version(), now, &samples);
+        for input in inputs {
+            input.seq = self.log.number_metrics();
+            input.id = EventId::of_content("scrape", &input.seq.to_be_bytes());
+            self.cores.score(&mut self.log, now, input.clone())?;
+        }
+        for signal in calls {
+            self.signal(now, signal);
+        }
+        Ok(())
+    }
+
+    fn heartbeat(&mut self, now: Timestamp) {
+        let sources = [
+            ("kubernetes".to_owned(), now),
+            ("scrape/simulation".to_owned(), now),
+        ]
+        .into();
+        let beat = heartbeat(&self.config.ingest.cluster, now, sources);
+        let subject = Subject::metric(0, &beat.entity);
+        let again = Event::Signal(beat.clone());
+        self.log
+            .say("heartbeat", now, Stream::Metrics, subject, again);
+        self.signal(now, beat);
+    }
+
+    fn signal(&mut self, now: Timestamp, signal: Signal) {
+        let subject = Subject::signal(signal.body.token(), &signal.entity);
+        self.log.say(
+            "ingest",
+            now,
+            Stream::Events,
+            subject,
+            Event::Signal(signal),
+        );
+    }
+
+    async fn settle(&mut self, now: Timestamp) -> Result<()> {
+        let (report, start) = (&mut self.report, self.start);
+        let mut heard = |now: Timestamp, event: &Event| report.hear(now.since(start), event);
+        self.cores.settle(&mut self.log, now, &mut heard).await
+    }
+
+    fn cluster(&self) -> Entity {
+        let cluster = self.config.ingest.cluster.clone();
+        let name = Name::parse(cluster.as_str()).expect("a cluster's name is a name");
+        Entity::cluster_scoped(cluster, EntityKind::Cluster, name)
+    }
+}

@@ -1,0 +1,382 @@
+//! Everything that runs: servers, the simulated cluster, one process per role.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aegis::config::Config;
+use aegis::demo::profile;
+use aegis::local::children::Running;
+use aegis::local::place::Place;
+use aegis::local::ports::Ports;
+use aegis::local::tool::Tool;
+use aegis_audit_sink::server::Server as Postgres;
+use aegis_nats::server::ServerProcess;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::binary::{Prepared, prepared};
+use crate::{Person, Watch};
+
+/// Every role, in the order in which they are started.
+pub const ROLES: [&str; 6] = [
+    "audit-sink",
+    "ingest",
+    "detector",
+    "policy",
+    "executor",
+    "gateway",
+];
+
+/// How long a process may take until it is ready.
+const START: Duration = Duration::from_secs(60);
+
+/// What the simulated cluster does, and how Aegis is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    scenario: String,
+    seed: u64,
+    roles: Vec<&'static str>,
+}
+
+impl Options {
+    /// The scenario of that name or file, seed 1, every role a process.
+    #[must_use]
+    pub fn scenario(name: &str) -> Self {
+        Self {
+            scenario: name.to_owned(),
+            seed: 1,
+            roles: ROLES.to_vec(),
+        }
+    }
+
+    /// Another seed.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Only some of the roles.
+    #[must_use]
+    pub fn roles(mut self, roles: &[&'static str]) -> Self {
+        self.roles = roles.to_vec();
+        self
+    }
+}
+
+/// A running installation; all of it ends with this value.
+pub struct Stack {
+    tool: Tool,
+    config: Config,
+    ports: Ports,
+    roles: BTreeMap<&'static str, Running>,
+    cluster: Option<Running>,
+    postgres: Option<Postgres>,
+    nats: Option<ServerProcess>,
+    place: Place,
+    // The folder goes last.
+    _home: TempDir,
+}
+
+impl Stack {
+    /// Starts everything and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When something does not start.
+    pub async fn start(options: Options) -> Result<Self> {
+        // Whoever runs tests has not chosen a TLS backend yet.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let prepared = tokio::task::spawn_blocking(prepared).await??;
+        let home = folder()?;
+        let place = Place::take(&home.path().join("stack"))?;
+        let ports = Ports::from(0)?;
+        let config = profile::install(&place, &ports)?;
+        let tool = Tool::of(prepared.aegis.clone(), place.config(), place.session());
+        let mut stack = Self {
+            tool,
+            config,
+            ports,
+            roles: BTreeMap::new(),
+            cluster: None,
+            postgres: None,
+            nats: None,
+            place,
+            _home: home,
+        };
+        stack.servers(prepared, &options).await?;
+        stack.tool.run(&["provision"], "").await?;
+        for role in &options.roles {
+            stack.start_role(role).await?;
+        }
+        Ok(stack)
+    }
+
+    async fn servers(&mut self, prepared: &Prepared, options: &Options) -> Result<()> {
+        let home = self.place.installation();
+        let text = std::fs::read_to_string(home.join("nats-server.conf"))?;
+        let mut simulate = self.tool.command(&["simulate", "--lifeline"]);
+        simulate
+            .args([
+                "--scenario",
+                &options.scenario,
+                "--seed",
+                &options.seed.to_string(),
+            ])
+            .args(["--listen", &self.ports.kubernetes.to_string()])
+            .args(["--metrics", &self.ports.workloads.to_string()])
+            .arg("--kubeconfig-dir")
+            .arg(self.place.kubeconfigs());
+        self.cluster = Some(Running::start(
+            "simulate",
+            &self.place.logs(),
+            &mut simulate,
+        )?);
+        let servers = &prepared.servers;
+        let nats = ServerProcess::start_binary(&servers.nats_server, &text, &home, self.ports.nats);
+        let postgres = Postgres::start_in(
+            &servers.postgres_bin,
+            self.place.postgres(),
+            self.ports.postgres.port(),
+        );
+        let (nats, postgres) = tokio::join!(nats, postgres);
+        self.nats = Some(nats.context("nats-server")?);
+        let postgres = postgres.context("PostgreSQL")?;
+        let admin = home.join(&self.config.provision.database_admin_url_file);
+        std::fs::write(&admin, postgres.admin_url())?;
+        self.postgres = Some(postgres);
+        let kubeconfig = self.place.kubeconfigs().join("aegis-ingest.kubeconfig");
+        until("the simulated cluster", START, || async {
+            kubeconfig.exists()
+        })
+        .await
+    }
+
+    /// Starts a role and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not get ready.
+    pub async fn start_role(&mut self, role: &'static str) -> Result<()> {
+        self.start_another(role, role).await
+    }
+
+    /// Starts a second process of a role under another name: one that stands by.
+    ///
+    /// # Errors
+    ///
+    /// When it does not get ready.
+    pub async fn start_another(&mut self, role: &'static str, name: &'static str) -> Result<()> {
+        let admin = free_address()?;
+        let mut command = self.tool.command(&["run", role, "--lifeline"]);
+        command.args(["--admin", &admin]);
+        let mut running = Running::start(name, &self.place.logs(), &mut command)?;
+        let url = format!("http://{admin}/readyz");
+        let ready = async {
+            loop {
+                if reqwest::get(&url)
+                    .await
+                    .is_ok_and(|answer| answer.status().is_success())
+                {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            done = tokio::time::timeout(START, ready) => done.with_context(|| format!("{name} does not get ready"))?,
+            how = running.died() => bail!(how),
+        }
+        self.roles.insert(name, running);
+        Ok(())
+    }
+
+    /// Kills the process of that name as `kill -9` does.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn kill(&mut self, name: &str) -> Result<()> {
+        let running = self
+            .roles
+            .remove(name)
+            .with_context(|| format!("no process {name}"))?;
+        running.kill().await;
+        Ok(())
+    }
+
+    /// The audit log from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// When PostgreSQL does not answer.
+    pub async fn watch(&self) -> Result<Watch> {
+        Watch::open(
+            &self
+                .place
+                .installation()
+                .join(&self.config.audit.database_url_file),
+        )
+        .await
+    }
+
+    /// Makes a person with these roles and signs them in.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway or the database refuse.
+    pub async fn person(&self, name: &str, roles: &[&str]) -> Result<Person> {
+        let session = self.place.path().join(format!("{name}.session.json"));
+        let tool = self.tool.with_session(session);
+        let password = "correct horse battery staple";
+        let mut arguments = vec!["users", "add", name];
+        arguments.extend(roles.iter().flat_map(|role| ["--role", role]));
+        tool.run(&arguments, password).await?;
+        let url = self.gateway();
+        tool.run(&["login", "--url", &url, "--name", name], password)
+            .await?;
+        Ok(Person::new(tool))
+    }
+
+    /// Runs a command of the program; answers what it printed.
+    ///
+    /// # Errors
+    ///
+    /// When it fails, with its words.
+    pub async fn aegis(&self, arguments: &[&str]) -> Result<String> {
+        self.tool.run(arguments, "").await
+    }
+
+    /// What the simulated cluster says of itself: each fault, and every write that its API server took.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub async fn simulation(&self) -> Result<Value> {
+        let url = format!("http://{}/simulation", self.ports.workloads);
+        let text = reqwest::get(url).await?.error_for_status()?.text().await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Every write of Aegis that the API server took, dry runs aside.
+    ///
+    /// # Errors
+    ///
+    /// When the cluster does not answer.
+    pub async fn writes(&self) -> Result<Vec<Value>> {
+        let url = format!("http://{}/journal", self.ports.workloads);
+        let text = reqwest::get(url).await?.error_for_status()?.text().await?;
+        let all: Vec<Value> = serde_json::from_str(&text)?;
+        let effective = |write: &Value| {
+            write["user"] == "aegis-executor"
+                && write["dry_run"] == false
+                && write["resource"]
+                    .as_str()
+                    .is_some_and(|resource| resource != "events")
+        };
+        Ok(all.into_iter().filter(effective).collect())
+    }
+
+    /// The gateway's URL.
+    #[must_use]
+    pub fn gateway(&self) -> String {
+        format!("http://{}", self.ports.gateway)
+    }
+
+    /// Where ingest takes Prometheus' remote write.
+    #[must_use]
+    pub fn remote_write(&self) -> String {
+        format!("http://{}/api/v1/write", self.ports.remote_write)
+    }
+
+    /// Where the simulated workloads' metrics are.
+    #[must_use]
+    pub fn workload_metrics(&self) -> String {
+        self.ports.workloads.to_string()
+    }
+
+    /// The URL of the PostgreSQL administrator: for whoever tampers with the record.
+    ///
+    /// # Errors
+    ///
+    /// When the server was stopped.
+    pub fn database_admin(&self) -> Result<String> {
+        let postgres = self.postgres.as_ref().context("PostgreSQL was stopped")?;
+        Ok(postgres.admin_url().to_owned())
+    }
+
+    /// The installation's folder.
+    #[must_use]
+    pub fn installation(&self) -> PathBuf {
+        self.place.installation()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The logs of all processes, for a test that fails.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.place.logs()
+    }
+
+    /// Ends everything in order.
+    pub async fn stop(mut self) {
+        for (_, role) in std::mem::take(&mut self.roles) {
+            role.stop().await;
+        }
+        if let Some(cluster) = self.cluster.take() {
+            cluster.stop().await;
+        }
+        if let Some(postgres) = self.postgres.take() {
+            postgres.stop().await;
+        }
+        if let Some(nats) = self.nats.take() {
+            let _ = nats.stop().await;
+        }
+    }
+}
+
+/// A folder that PostgreSQL's own user may reach.
+fn folder() -> Result<TempDir> {
+    let home = tempfile::Builder::new().prefix("aegis-e2e-").tempdir()?;
+    allow_passing(home.path())?;
+    Ok(home)
+}
+
+fn allow_passing(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+fn free_address() -> Result<String> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    Ok(listener.local_addr()?.to_string())
+}
+
+/// Waits until `holds`.
+///
+/// # Errors
+///
+/// When it does not in time; says of what.
+pub(crate) async fn until<F: Future<Output = bool>>(
+    what: &str,
+    within: Duration,
+    mut holds: impl FnMut() -> F,
+) -> Result<()> {
+    let end = Instant::now() + within;
+    while !holds().await {
+        if Instant::now() > end {
+            bail!("{what} took longer than {} s", within.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}

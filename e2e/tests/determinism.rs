@@ -1,0 +1,74 @@
+//! The record, read back by a fresh process and run through the cores, gives the same bytes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::Duration;
+
+use aegis_e2e::{Options, Stack};
+use aegis_schemas::{AssessmentVerdict, Verdict};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(120);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_story_with_a_timeout_an_undo_and_a_takeover_replays_to_the_same_bytes() {
+    let mut stack = Stack::start(Options::scenario("determinism"))
+        .await
+        .unwrap();
+    let mut watch = stack.watch().await.unwrap();
+    // Both cores have a second holder who stands by, and then the first ones die.
+    stack.start_another("detector", "detector-2").await.unwrap();
+    stack.start_another("policy", "policy-2").await.unwrap();
+    watch
+        .until("an ask", SOON, |entry| {
+            entry.decision(Verdict::Ask).map(|_| ())
+        })
+        .await
+        .unwrap();
+    stack.kill("detector").await.unwrap();
+    stack.kill("policy").await.unwrap();
+    watch.rewind();
+    let undone = watch
+        .until("a regression", SOON, |entry| {
+            let assessment = entry.assessment()?;
+            (assessment.verdict == AssessmentVerdict::Regressed).then_some(assessment.decision)
+        })
+        .await
+        .unwrap();
+    watch.rewind();
+    watch
+        .until("its undo", SOON, |entry| {
+            entry
+                .warrant()
+                .filter(|warrant| warrant.undo_of == Some(undone))
+        })
+        .await
+        .unwrap();
+    watch.rewind();
+    watch
+        .until("an approval that timed out", SOON, |entry| {
+            let denied = entry.decision(Verdict::Deny)?;
+            let expired = denied
+                .reasons
+                .iter()
+                .any(|reason| reason.policy.contains("expired"));
+            expired.then_some(())
+        })
+        .await
+        .unwrap();
+
+    for arguments in [
+        &["audit", "replay", "--json"][..],
+        &["audit", "replay", "--json", "--page", "7"],
+        &["audit", "replay", "--json", "--snapshot-every", "50"],
+    ] {
+        let told = stack.aegis(arguments).await.unwrap();
+        let cores: Vec<Value> = serde_json::from_str(told.trim()).unwrap();
+        for core in &cores {
+            assert!(core["same"].as_u64() > Some(0), "{core} said nothing");
+            for fault in ["differing", "missing", "unrecorded"] {
+                assert_eq!(core[fault], serde_json::json!([]), "{arguments:?}: {core}");
+            }
+        }
+    }
+    stack.stop().await;
+}

@@ -1,0 +1,268 @@
+//! What must hold whatever happens: forgeries, crashes, tampering, views, a real Prometheus.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use aegis_e2e::{Entry, Options, ROLES, Stack};
+use aegis_nats::{Bus, Service};
+use aegis_schemas::header::Meta;
+use aegis_schemas::signature::{DECISION_TYPE, Envelope, Key};
+use aegis_schemas::{
+    Action, AssessmentVerdict, DecisionId, Event, EventId, OutcomePhase, RefusalCode, Subject,
+    Timestamp, Warrant,
+};
+use sqlx::{Connection as _, PgConnection};
+use tokio::process::Command;
+
+const SOON: Duration = Duration::from_secs(90);
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp::EPOCH + since.unwrap()
+}
+
+async fn bus(stack: &Stack, service: Service) -> Bus {
+    let home = stack.installation();
+    let seed = home
+        .join(&stack.config().bus.keys_dir)
+        .join(format!("{service}.seed"));
+    let options = aegis_nats::Options {
+        url: stack.config().bus.url.clone(),
+        service,
+        seed: std::fs::read_to_string(seed)
+            .unwrap()
+            .trim()
+            .to_owned()
+            .into(),
+        connect_timeout: SOON,
+    };
+    Bus::connect(options).await.unwrap()
+}
+
+/// Publishes `envelope` as policy would: the forger has policy's place on the bus, but not its key.
+async fn publish(bus: &Bus, warrant: &Warrant, envelope: Envelope) -> u64 {
+    let event = Event::Warrant(envelope);
+    let meta = Meta {
+        id: EventId::of_content("forger", &event.encode().unwrap()),
+        kind: event.kind().as_str().to_owned(),
+        source: "policy/demo".to_owned(),
+        time: now(),
+        cause: None,
+        origin: None,
+        traceparent: None,
+    };
+    let subject = Subject::decision("allow", &warrant.target.object.workload);
+    let body = event.encode().unwrap().into();
+    bus.publisher()
+        .publish(&subject, &meta, body, Some(SOON))
+        .await
+        .unwrap()
+        .seq
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_decision_is_refused_without_an_api_call() {
+    let stack = Stack::start(Options::scenario("corrupt-pod"))
+        .await
+        .unwrap();
+    let mut watch = stack.watch().await.unwrap();
+    let genuine = watch
+        .until("a genuine decision", SOON, Entry::warrant)
+        .await
+        .unwrap();
+    let verdict = watch
+        .until("it is verified", SOON, |entry| {
+            Some(entry.assessment()?.verdict)
+        })
+        .await
+        .unwrap();
+    assert_eq!(verdict, AssessmentVerdict::Verified);
+    let before = stack.writes().await.unwrap().len();
+
+    let (iat, bus) = (now(), bus(&stack, Service::Policy).await);
+    let forged = Warrant {
+        decision_id: DecisionId(EventId::of_content("forger", b"1")),
+        iat,
+        nbf: iat,
+        exp: iat + Duration::from_secs(60),
+        fence: genuine.fence + 1_000,
+        ..genuine.clone()
+    };
+    let payload = |warrant: &Warrant| aegis_schemas::codec::encode(warrant).unwrap();
+    let key = Key::new(genuine.kid.clone(), vec![7; 32]).unwrap();
+    let wrong_key = Envelope::sign(DECISION_TYPE, payload(&forged), &key);
+    let seq = publish(&bus, &forged, wrong_key).await;
+    let code = watch
+        .until("the forgery is refused", SOON, |entry| {
+            let refused = entry.outcome(OutcomePhase::Refused)?;
+            (refused.stream_seq == seq).then_some(refused.code)
+        })
+        .await
+        .unwrap();
+    assert_eq!(code, Some(RefusalCode::BadMac));
+    let writes = stack.writes().await.unwrap();
+    assert_eq!(writes.len(), before, "{writes:#?}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_killed_in_the_middle_of_a_story_still_ends_in_one_effect() {
+    let mut stack = Stack::start(Options::scenario("corrupt-pod"))
+        .await
+        .unwrap();
+    let mut watch = stack.watch().await.unwrap();
+    watch
+        .until("an anomaly or a sick pod", SOON, |entry| {
+            entry.incident().map(|_| ())
+        })
+        .await
+        .unwrap();
+    for role in ["policy", "ingest", "audit-sink"] {
+        stack.kill(role).await.unwrap();
+        stack.start_role(role).await.unwrap();
+    }
+    let warrant = watch
+        .until("a decision", SOON, Entry::warrant)
+        .await
+        .unwrap();
+    for role in ["executor", "detector", "gateway"] {
+        stack.kill(role).await.unwrap();
+        stack.start_role(role).await.unwrap();
+    }
+    let verdict = watch
+        .until("the act is judged", SOON, |entry| {
+            let assessment = entry.assessment()?;
+            (assessment.decision == warrant.decision_id).then_some(assessment.verdict)
+        })
+        .await
+        .unwrap();
+    assert_eq!(verdict, AssessmentVerdict::Verified);
+    assert!(matches!(warrant.action, Action::RestartPod { .. }));
+    let writes = stack.writes().await.unwrap();
+    assert_eq!(writes.len(), 1, "{writes:#?}");
+    let said = stack.aegis(&["audit", "verify"]).await.unwrap();
+    assert!(said.contains("holds"), "{said}");
+    assert_eq!(ROLES.len(), 6, "every role was killed above");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tampering_is_found_and_named_and_rebuilt_views_equal_the_kept_ones() {
+    let stack = Stack::start(Options::scenario("corrupt-pod"))
+        .await
+        .unwrap();
+    let mut watch = stack.watch().await.unwrap();
+    watch
+        .until("a verified act", SOON, |entry| {
+            entry.assessment().map(|_| ())
+        })
+        .await
+        .unwrap();
+    let kept = stack
+        .aegis(&["audit", "rebuild-views", "--compare"])
+        .await
+        .unwrap();
+    assert!(kept.contains("agree"), "{kept}");
+
+    // The sink ends first: nobody repairs or adds anything while the record is touched.
+    let url = stack.database_admin().unwrap();
+    let entries = watch.all().await.unwrap();
+    let edited = entries
+        .iter()
+        .find(|entry| entry.warrant().is_some())
+        .unwrap()
+        .idx;
+    let deleted = entries
+        .iter()
+        .find(|entry| entry.assessment().is_some())
+        .unwrap()
+        .idx;
+    let mut admin = PgConnection::connect(&url.replace("/postgres", "/aegis"))
+        .await
+        .unwrap();
+    for statement in [
+        "SET session_replication_role = replica".to_owned(),
+        format!(
+            "UPDATE audit.audit_entry SET leaf = set_byte(leaf, 60, get_byte(leaf, 60) # 1) WHERE idx = {edited}"
+        ),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&mut admin)
+            .await
+            .unwrap();
+    }
+    let found = stack
+        .aegis(&["audit", "verify"])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        found.contains(&edited.to_string()),
+        "{edited} is not named in\n{found}"
+    );
+    let delete = format!("DELETE FROM audit.audit_entry WHERE idx = {deleted}");
+    sqlx::query(sqlx::AssertSqlSafe(delete))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let found = stack
+        .aegis(&["audit", "verify"])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        found.contains(&deleted.to_string()),
+        "{deleted} is not named in\n{found}"
+    );
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_write_from_a_real_prometheus_arrives() {
+    let prometheus = match aegis_xtask::servers::prometheus() {
+        Ok(found) => found,
+        Err(error) if std::env::var_os("CI").is_some() => panic!("{error:#}"),
+        Err(error) => {
+            eprintln!("SKIPPED: {error:#}");
+            return;
+        }
+    };
+    let stack = Stack::start(Options::scenario("healthy-day"))
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: workloads\n    honor_labels: true\n    static_configs: [{{ targets: ['{}'] }}]\nremote_write:\n  - url: {}\n",
+        stack.workload_metrics(),
+        stack.remote_write()
+    );
+    let file = folder.path().join("prometheus.yml");
+    std::fs::write(&file, config).unwrap();
+    let mut running = Command::new(prometheus)
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            folder.path().join("data").display()
+        ))
+        .arg("--web.listen-address=127.0.0.1:0")
+        .arg("--log.level=warn")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut watch = stack.watch().await.unwrap();
+    let batch = watch
+        .until("samples of Prometheus", SOON, |entry| match &entry.event {
+            Event::Metric(batch) if batch.source.contains("remote") => Some(batch.clone()),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    assert!(batch.samples() > 0);
+    assert!(!batch.backfill);
+    running.kill().await.unwrap();
+    stack.stop().await;
+}

@@ -1,0 +1,169 @@
+//! What other systems and the gateway hand in on AEGIS_INTAKE.
+
+use std::time::Duration;
+
+use aegis_nats::parallel::Handler;
+use aegis_nats::{Delivery, Failure, PublishError};
+use aegis_schemas::header::{CE_ID, CE_TYPE, CONTENT_TYPE};
+use aegis_schemas::{Event, EventId, Kind, MetricBatch, Signal, SignalBody, codec};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::{self, From};
+use crate::shared::Shared;
+
+/// Checks what is handed in and puts it on the log.
+pub(crate) struct Intake {
+    pub(crate) shared: Shared,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Handler for Intake {
+    fn lane(&self, delivery: &Delivery) -> String {
+        publisher(delivery).to_owned()
+    }
+
+    async fn handle(&self, delivery: &Delivery) -> Result<(), Failure> {
+        let again = || Failure::Retry {
+            after: Some(Duration::from_secs(1)),
+            reason: "ingest is stopping".to_owned(),
+        };
+        let shared = &self.shared;
+        let event = read(delivery, &shared.config)?;
+        // A closed gate is no fault of the message: it waits here, where its tries are not counted.
+        tokio::select! {
+            () = self.stop.cancelled() => return Err(again()),
+            () = shared.gate.opened() => {}
+        }
+        let count = match &event {
+            Event::Metric(batch) => batch.samples(),
+            _ => 0,
+        };
+        let stored = tokio::select! {
+            () = self.stop.cancelled() => return Err(again()),
+            stored = shared.outbox.handed_in(&event, id(delivery), delivery.time) => stored,
+        };
+        match stored {
+            Ok(()) => {
+                let source = format!("intake/{}", publisher(delivery));
+                shared.lives.delivered(&source, delivery.time);
+                metrics::samples(From::Intake, "taken", count);
+                Ok(())
+            }
+            Err(PublishError::TooLarge(size)) => Err(Failure::reject(format!(
+                "the message takes {size} bytes, at most {} are stored",
+                codec::MAX_BODY
+            ))),
+            Err(error) => Err(Failure::retry(error.to_string())),
+        }
+    }
+}
+
+/// Who handed it in: NATS lets each publisher use its own subjects only.
+fn publisher(delivery: &Delivery) -> &str {
+    delivery.subject.split('.').nth(3).unwrap_or("unknown")
+}
+
+/// The same for every delivery and for every try of the sender.
+fn id(delivery: &Delivery) -> EventId {
+    let key = delivery.headers.get(CE_ID).map(String::as_bytes);
+    EventId::of_content(
+        &format!("intake/{}", publisher(delivery)),
+        key.unwrap_or(&delivery.body),
+    )
+}
+
+/// The event, checked.
+fn read(delivery: &Delivery, config: &crate::Config) -> Result<Event, Failure> {
+    let header = |name: &str| delivery.headers.get(name).map(String::as_str);
+    let topic = delivery.subject.split('.').nth(4);
+    let kind = match (header(CE_TYPE), topic) {
+        (Some(raw), _) => Kind::parse(raw),
+        (None, Some("metrics")) => Some(Kind::Metric),
+        (None, Some("signals")) => Some(Kind::Signal),
+        (None, _) => None,
+    };
+    let json = header(CONTENT_TYPE)
+        .is_some_and(|content| content.trim_start().starts_with("application/json"));
+    let source = format!("intake/{}", publisher(delivery));
+    match kind {
+        Some(Kind::Metric) => {
+            let mut batch: MetricBatch = body(delivery, json)?;
+            batch.source = source;
+            check_batch(&batch, delivery, config)?;
+            Ok(Event::Metric(batch))
+        }
+        Some(Kind::Signal) => {
+            let mut signal: Signal = body(delivery, json)?;
+            signal.source = source;
+            check_signal(&signal)?;
+            Ok(Event::Signal(signal))
+        }
+        _ => Err(Failure::reject(format!(
+            "header `{CE_TYPE}` must be `{}` or `{}`",
+            Kind::Metric,
+            Kind::Signal
+        ))),
+    }
+}
+
+fn body<T: serde::de::DeserializeOwned>(delivery: &Delivery, json: bool) -> Result<T, Failure> {
+    if json {
+        serde_json::from_slice(&delivery.body)
+            .map_err(|error| Failure::reject(format!("malformed JSON body: {error}")))
+    } else {
+        codec::decode(&delivery.body).map_err(|error| Failure::reject(error.to_string()))
+    }
+}
+
+fn check_batch(
+    batch: &MetricBatch,
+    delivery: &Delivery,
+    config: &crate::Config,
+) -> Result<(), Failure> {
+    if let Some(fault) = batch.fault() {
+        return Err(Failure::reject(fault));
+    }
+    if batch.backfill {
+        return Err(Failure::reject(
+            "history cannot be handed in; ingest reads it with `ingest.backfill`",
+        ));
+    }
+    // Measured against when it was handed in: it is not the sender's fault when it waited here.
+    let oldest = delivery.time - config.max_sample_age;
+    let newest = delivery.time + config.max_sample_ahead;
+    let span = batch.times.first().zip(batch.times.last());
+    if let Some((first, last)) = span
+        && (*first < oldest || *last > newest)
+    {
+        metrics::samples(From::Intake, "stale", batch.samples());
+        return Err(Failure::reject(format!(
+            "samples from {first} to {last} are too old or in the future"
+        )));
+    }
+    Ok(())
+}
+
+/// What decides about objects and time comes from Kubernetes and ingest alone.
+fn check_signal(signal: &Signal) -> Result<(), Failure> {
+    let open = matches!(
+        signal.body,
+        SignalBody::Alert(_)
+            | SignalBody::Change(_)
+            | SignalBody::Calls(_)
+            | SignalBody::LogRates(_)
+    );
+    if !open {
+        return Err(Failure::reject(format!(
+            "a signal of kind `{}` cannot be handed in; alert, change, calls and log_rates can",
+            signal.body.token()
+        )));
+    }
+    if let SignalBody::Change(change) = &signal.body
+        && change.by.starts_with("aegis-")
+    {
+        return Err(Failure::reject(
+            "a change by Aegis is seen at the API server and cannot be handed in",
+        ));
+    }
+    Ok(())
+}
