@@ -12,6 +12,7 @@ use aegis::local::ports::Ports;
 use aegis::local::tool::Tool;
 use aegis_audit_sink::server::Server as Postgres;
 use aegis_nats::server::ServerProcess;
+use aegis_simulator::SCENARIOS;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -120,12 +121,9 @@ impl Stack {
         let text = std::fs::read_to_string(home.join("nats-server.conf"))?;
         let mut simulate = self.tool.command(&["simulate", "--lifeline"]);
         simulate
-            .args([
-                "--scenario",
-                &options.scenario,
-                "--seed",
-                &options.seed.to_string(),
-            ])
+            .arg("--scenario")
+            .arg(self.scenario(&options.scenario)?)
+            .args(["--seed", &options.seed.to_string()])
             .args(["--listen", &self.ports.kubernetes.to_string()])
             .args(["--metrics", &self.ports.workloads.to_string()])
             .arg("--kubeconfig-dir")
@@ -153,6 +151,25 @@ impl Stack {
             kubeconfig.exists()
         })
         .await
+    }
+
+    /// The scenario with its first faults a few seconds after the start: tests do not wait for minutes.
+    fn scenario(&self, named: &str) -> Result<PathBuf> {
+        let built_in = SCENARIOS.iter().find(|(name, _)| *name == named);
+        let text = match built_in {
+            Some((_, text)) => (*text).to_owned(),
+            None => {
+                std::fs::read_to_string(named).with_context(|| format!("no scenario `{named}`"))?
+            }
+        };
+        let lines = text.lines().map(|line| match line.split_once(" = ") {
+            Some(("at", at)) if at.ends_with("m\"") => "at = \"5s\"".to_owned(),
+            Some(("jitter", _)) => "jitter = \"2s\"".to_owned(),
+            _ => line.to_owned(),
+        });
+        let file = self.place.path().join("scenario.toml");
+        std::fs::write(&file, lines.collect::<Vec<_>>().join("\n"))?;
+        Ok(file)
     }
 
     /// Starts a role and waits until it is ready.
@@ -357,8 +374,7 @@ fn allow_passing(folder: &Path) -> Result<()> {
 }
 
 fn free_address() -> Result<String> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-    Ok(listener.local_addr()?.to_string())
+    Ok(aegis::local::ports::free()?.local_addr()?.to_string())
 }
 
 /// Waits until `holds`.

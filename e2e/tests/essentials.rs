@@ -15,7 +15,8 @@ use aegis_schemas::{
 use sqlx::{Connection as _, PgConnection};
 use tokio::process::Command;
 
-const SOON: Duration = Duration::from_secs(90);
+/// A sink that was killed gets what it had in hand again after a minute.
+const SOON: Duration = Duration::from_secs(150);
 
 fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

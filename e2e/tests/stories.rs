@@ -9,7 +9,7 @@ use aegis_schemas::{
     OutcomePhase, PreImage, Verdict, Warrant,
 };
 
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(120);
 
 /// Waits for an incident of that kind at the workload of that name.
 async fn incident(watch: &mut Watch, name: &str, kind: FailureKind) -> Incident {
@@ -61,10 +61,13 @@ async fn prove(stack: &Stack, decisions: &[&Warrant]) {
     let writes = stack.writes().await.unwrap();
     for warrant in decisions {
         let id = warrant.decision_id.to_string();
-        let effective = writes
-            .iter()
-            .filter(|write| write["decision_id"] == id.as_str());
-        assert_eq!(effective.count(), 1, "{id}: {writes:#?}");
+        let name = warrant.target.object.entity.name.as_str();
+        // A deletion carries no annotations; its pod is gone with it.
+        let is_it = |write: &&Value| {
+            write["decision_id"] == id.as_str()
+                || write["verb"] == "delete" && write["name"] == name
+        };
+        assert_eq!(writes.iter().filter(is_it).count(), 1, "{id}: {writes:#?}");
     }
     assert_eq!(writes.len(), decisions.len(), "{writes:#?}");
     let said = stack.aegis(&["audit", "verify"]).await.unwrap();
@@ -75,9 +78,9 @@ async fn prove(stack: &Stack, decisions: &[&Warrant]) {
 async fn high_cpu_is_scaled_out() {
     let stack = Stack::start(Options::scenario("load-spike")).await.unwrap();
     let mut watch = stack.watch().await.unwrap();
-    let opened = incident(&mut watch, "api", FailureKind::LoadSpike).await;
+    let opened = incident(&mut watch, "web", FailureKind::LoadSpike).await;
     assert_eq!(opened.causes[0].kind, CauseKind::Load);
-    let warrant = allowed(&mut watch, "api").await;
+    let warrant = allowed(&mut watch, "web").await;
     let Action::Scale { replicas, from } = warrant.action else {
         panic!("{}", warrant.action.describe());
     };
@@ -96,9 +99,9 @@ async fn the_crash_looping_pod_recovers() {
         .await
         .unwrap();
     let mut watch = stack.watch().await.unwrap();
-    let opened = incident(&mut watch, "cart", FailureKind::CrashLoop).await;
+    let opened = incident(&mut watch, "catalog", FailureKind::CrashLoop).await;
     assert_eq!(opened.causes[0].kind, CauseKind::ReplicaState);
-    let warrant = allowed(&mut watch, "cart").await;
+    let warrant = allowed(&mut watch, "catalog").await;
     assert!(matches!(warrant.action, Action::RestartPod { .. }));
     assert_eq!(
         judged(&mut watch, &warrant).await,
@@ -109,10 +112,9 @@ async fn the_crash_looping_pod_recovers() {
         .aegis(&["audit", "story", &opened.incident.to_string()])
         .await
         .unwrap();
-    for part in ["cart", "evict the pod", "delete the pod", "verified"] {
-        let told = story.to_lowercase().contains(part);
+    for part in ["catalog", "crash loop", "delete the pod", "verified"] {
         assert!(
-            told || part.ends_with("the pod"),
+            story.to_lowercase().contains(part),
             "{part} is missing in\n{story}"
         );
     }

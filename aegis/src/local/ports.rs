@@ -43,12 +43,15 @@ impl Ports {
         // Kept until all are chosen, so that no free one is chosen twice.
         let mut held = Vec::new();
         for (name, offset) in names.into_iter().zip(0..) {
-            let port = match first {
-                0 => 0,
-                first => first
-                    .checked_add(offset)
-                    .context("--port is too high; seven ports from it on are used")?,
-            };
+            if first == 0 {
+                let listener = free()?;
+                found.push(listener.local_addr()?);
+                held.push(listener);
+                continue;
+            }
+            let port = first
+                .checked_add(offset)
+                .context("--port is too high; seven ports from it on are used")?;
             let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
                 Ok(listener) => listener,
                 Err(error) => bail!(
@@ -80,6 +83,21 @@ impl Ports {
             postgres,
         })
     }
+}
+
+/// A free port below those that outgoing connections take: nobody gets it by chance before it is used.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn free() -> Result<TcpListener> {
+    for _ in 0..200 {
+        let port = rand::random_range(15_000..30_000);
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(listener);
+        }
+    }
+    bail!("no free ports")
 }
 
 #[cfg(test)]

@@ -31,11 +31,14 @@ pub(super) struct Act {
     ready_since: Option<Timestamp>,
     silent_since: Option<Timestamp>,
     harmed_since: BTreeMap<Entity, Timestamp>,
+    /// It takes another act back: it has helped when things are as they were before that one.
+    #[serde(default)]
+    undo: bool,
 }
 
 /// How things stood when the act was decided.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Before {
+pub(super) struct Before {
     replicas: i32,
     severity: Severity,
     sick: BTreeMap<Entity, BTreeSet<Kind>>,
@@ -55,7 +58,8 @@ const UNHEARD_S: u64 = 300;
 
 impl Act {
     /// Expects the effect of a decision; remembers how things stand before it.
-    pub(super) fn expected(view: &View<'_>, warrant: &Warrant) -> Self {
+    /// `undone` is how things stood before the act that this one takes back.
+    pub(super) fn expected(view: &View<'_>, warrant: &Warrant, undone: Option<Before>) -> Self {
         let target = warrant.target.object.clone();
         let workload = &target.workload;
         let harms = |symptoms: &Vec<Symptom>| {
@@ -65,7 +69,8 @@ impl Act {
                 .map(|symptom| symptom.kind)
                 .collect::<BTreeSet<_>>()
         };
-        let before = Before {
+        let undo = warrant.undo_of.is_some();
+        let before = undone.unwrap_or_else(|| Before {
             replicas: view
                 .world
                 .workloads
@@ -76,7 +81,7 @@ impl Act {
                 .into_iter()
                 .filter_map(|near| Some((near.clone(), harms(view.sick.get(&near)?))))
                 .collect(),
-        };
+        });
         Self {
             decision: warrant.decision_id,
             incident: warrant.incident,
@@ -90,7 +95,18 @@ impl Act {
             ready_since: None,
             silent_since: None,
             harmed_since: BTreeMap::new(),
+            undo,
         }
+    }
+
+    /// How things stood before it.
+    pub(super) const fn before(&self) -> &Before {
+        &self.before
+    }
+
+    /// The decision that allowed it.
+    pub(super) const fn decision(&self) -> DecisionId {
+        self.decision
     }
 
     /// The executor wrote it.
@@ -133,6 +149,8 @@ impl Act {
         let harmed = self
             .harmed_since
             .iter()
+            // What the act did to its neighbours takes its time to pass after the undo.
+            .filter(|_| !self.undo)
             .find(|(_, since)| now.since(**since) >= seconds(config.sideways_for_s))
             .map(|(near, _)| near.clone());
         let good = self.settled_since.is_some()
@@ -192,6 +210,10 @@ impl Act {
     }
 
     fn is_silent(&self, view: &View<'_>) -> bool {
+        if self.undo {
+            // The trouble that the act was meant for may be back.
+            return self.settled_since.is_some() && self.harmed_since.is_empty();
+        }
         !view
             .symptoms(self.workload())
             .iter()
@@ -205,9 +227,13 @@ impl Act {
         if let Some(settled) = self.settled_since {
             for near in neighbours(view.world, &self.target.workload) {
                 let before = self.before.sick.get(&near);
-                let new = view.symptoms(&near).iter().any(|symptom| {
+                let symptoms = view.symptoms(&near);
+                let flooded = symptoms.iter().any(|s| s.kind == Kind::LoadHigh);
+                let new = symptoms.iter().any(|symptom| {
                     symptom.kind.is_harm()
                         && before.is_none_or(|kinds| !kinds.contains(&symptom.kind))
+                        // More requests than usual explain it without the act.
+                        && !(flooded && symptom.kind.comes_with_load())
                 });
                 if new {
                     let since = self.harmed_since.get(&near).copied().unwrap_or(view.now);
@@ -304,11 +330,15 @@ impl View<'_> {
     }
 }
 
-/// One hop of dependency, both ways.
+/// Whom it calls, who calls it, and who else calls whom it calls: they share what it may use up.
 fn neighbours(world: &World, entity: &Entity) -> BTreeSet<Entity> {
+    let sharers = world
+        .callees(entity)
+        .flat_map(|callee| world.callers(callee));
     world
         .callees(entity)
         .chain(world.callers(entity))
+        .chain(sharers)
         .filter(|near| *near != entity)
         .cloned()
         .collect()

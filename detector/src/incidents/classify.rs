@@ -298,6 +298,10 @@ fn bad_answers(case: &Case<'_>) -> Option<Diagnosis> {
             because: vec![call.text.clone()],
         });
     }
+    if let (Some(load), None) = (case.get(Kind::LoadHigh), case.configuration_change()) {
+        let because = vec![symptom.text.clone(), load.text.clone()];
+        return Some(case.diagnosis(FailureKind::LoadSpike, CauseKind::Load, 600, because));
+    }
     let kind = if symptom.kind == Kind::Errors {
         FailureKind::ErrorSpike
     } else {

@@ -1,7 +1,7 @@
 //! The core itself: takes one event of AEGIS_EVENTS, brings the picture up to date, and says what
 //! follows: incidents from [`super::lifecycle`], verdicts from [`super::assess`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use aegis_schemas::pipeline::{self, Emitter, Input, Output, Seen};
 use aegis_schemas::{
@@ -11,15 +11,17 @@ use aegis_schemas::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::assess::{Act, View};
+use super::assess::{Act, Before, View};
 use super::config::{Config, seconds};
-use super::lifecycle::Open;
+use super::lifecycle::{Open, Resolved};
 use super::symptom::{Episode, Symptom, symptoms};
 use super::world::World;
 
 /// The most episodes, open incidents and acts that are remembered; the newest are refused beyond it.
 const MAX_EPISODES: usize = 50_000;
 const MAX_ACTS: usize = 1_000;
+/// The most judged acts whose beginning is remembered.
+const MAX_JUDGED: usize = 200;
 /// How long `not a problem` silences a workload.
 const MUTE_S: u64 = 3_600;
 
@@ -52,7 +54,11 @@ pub struct State {
     pub(super) sick_since: BTreeMap<Entity, Timestamp>,
     pub(super) open: BTreeMap<IncidentId, Open>,
     acts: BTreeMap<DecisionId, Act>,
+    /// How things stood before the acts that were judged last: what an undo is measured by.
+    judged: VecDeque<(DecisionId, Before)>,
     pub(super) muted: BTreeMap<Entity, Timestamp>,
+    /// Incidents that were resolved of late, by root: what comes back is the same one.
+    pub(super) resolved: BTreeMap<Entity, Resolved>,
 }
 
 /// The incident core of one cluster.
@@ -156,7 +162,12 @@ impl Core {
         if target.entity.cluster != self.cluster || !room {
             return;
         }
-        let act = Act::expected(&self.view(), warrant);
+        let judged = self.state.judged.iter();
+        let undone = judged
+            .filter(|(decision, _)| Some(*decision) == warrant.undo_of)
+            .map(|(_, before)| before.clone())
+            .next_back();
+        let act = Act::expected(&self.view(), warrant, undone);
         self.state.acts.insert(warrant.decision_id, act);
     }
 
@@ -241,7 +252,7 @@ impl Core {
     fn judge(&mut self, emitter: &mut Emitter<'_>) {
         let mut acts = std::mem::take(&mut self.state.acts);
         let view = self.view();
-        let mut unsayable = 0;
+        let (mut unsayable, mut judged) = (0, Vec::new());
         acts.retain(|_, act| {
             if act.is_unheard(view.now) {
                 return false;
@@ -256,9 +267,14 @@ impl Core {
             {
                 unsayable += 1;
             }
+            judged.push((act.decision(), act.before().clone()));
             false
         });
         self.state.acts = acts;
+        self.state.judged.extend(judged);
+        while self.state.judged.len() > MAX_JUDGED {
+            self.state.judged.pop_front();
+        }
         self.stats.unsayable += unsayable;
     }
 

@@ -1,7 +1,7 @@
 //! Groups what has one cause: every sick workload is led back to the one whose sickness explains it.
 //!
-//! Errors and slowness travel from the callee to its callers, a lack of requests from the caller to
-//! its callees. What has an origin of its own (pods that fail, a resource that ran out, a suspect
+//! Errors and slowness travel from the callee to its callers, a lack or a flood of requests from the
+//! caller to its callees. What has an origin of its own (pods that fail, a resource that ran out, a suspect
 //! change) is explained by nobody else, so two faults stay two incidents even when one calls the other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +70,35 @@ fn root(
                 seen.insert(callee.clone());
                 at = callee;
             }
-            None => return Some(at),
+            None => return Some(flooded_by(world, sick, &is_harmed, &at)),
         }
     }
+}
+
+/// A workload that is slow under more requests than usual is led back to the caller that floods it, if
+/// that one is sick as well.
+fn flooded_by(
+    world: &World,
+    sick: &BTreeMap<Entity, Vec<Symptom>>,
+    is_harmed: &impl Fn(&Entity) -> bool,
+    start: &Entity,
+) -> Entity {
+    let is_flooded = |entity: &Entity| {
+        sick.get(entity)
+            .is_some_and(|all| all.iter().any(|s| s.kind == Kind::LoadHigh))
+    };
+    let (mut at, mut root) = (start.clone(), start.clone());
+    let mut seen = BTreeSet::from([start.clone()]);
+    while is_flooded(&at) {
+        let caller = world
+            .callers(&at)
+            .find(|caller| is_flooded(caller) && !seen.contains(*caller));
+        let Some(caller) = caller.cloned() else { break };
+        seen.insert(caller.clone());
+        if is_harmed(&caller) {
+            root.clone_from(&caller);
+        }
+        at = caller;
+    }
+    root
 }

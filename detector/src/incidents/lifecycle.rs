@@ -23,6 +23,9 @@ const MAX_SAID: usize = 20;
 /// How many times `resolve_after_s` what was sick with a healed root may take to recover before it is
 /// taken for a trouble of its own.
 const LINGER: u64 = 4;
+/// How many times `resolve_after_s` after its end an incident is taken up again when its root is sick
+/// again: what flaps is one trouble.
+const RELAPSE: u64 = 10;
 
 /// An incident that is not over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +39,14 @@ pub(super) struct Open {
     said_at: Timestamp,
     said: Digest,
     last: Incident,
+}
+
+/// An incident that is over, for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Resolved {
+    incident: IncidentId,
+    opened: Timestamp,
+    at: Timestamp,
 }
 
 impl Open {
@@ -64,7 +75,7 @@ impl Core {
         let groups = group::groups(&state.world, &state.sick, own_cause);
         let mut open = std::mem::take(&mut self.state.open);
         let mut said = Vec::new();
-        let mut over = Vec::new();
+        let (mut over, mut over_now) = (Vec::new(), Vec::new());
         for id in open.keys().copied().collect::<Vec<_>>() {
             let taken: BTreeSet<Entity> = open
                 .iter()
@@ -82,6 +93,12 @@ impl Core {
         }
         for id in over {
             if let Some(incident) = open.remove(&id) {
+                let resolved = Resolved {
+                    incident: id,
+                    opened: incident.last.opened,
+                    at: self.state.now,
+                };
+                over_now.push((incident.root.clone(), resolved));
                 said.push(Incident {
                     phase: IncidentPhase::Resolved,
                     ..incident.last
@@ -93,14 +110,23 @@ impl Core {
             if open.len() >= MAX_OPEN || !self.opens(&root, &open) {
                 continue;
             }
-            let id = IncidentId(emitter.next_id());
-            let Some(incident) = self.opened(id, &root, members) else {
+            let relapse = self.state.resolved.get(&root).copied();
+            let relapse = relapse.filter(|known| !open.contains_key(&known.incident));
+            let (id, since) = relapse.map_or_else(
+                || (IncidentId(emitter.next_id()), self.state.now),
+                |known| (known.incident, known.opened),
+            );
+            let Some(incident) = self.opened((id, since), &root, members) else {
                 continue;
             };
             unsayable += say(emitter, [incident.last.clone()]);
             open.insert(id, incident);
         }
         self.state.open = open;
+        let (now, resolved) = (self.state.now, &mut self.state.resolved);
+        resolved.extend(over_now);
+        let remembered = seconds(RELAPSE * self.config.resolve_after_s);
+        resolved.retain(|_, known| now.since(known.at) < remembered);
         unsayable
     }
 
@@ -201,7 +227,12 @@ impl Core {
         lasting && !sheltered
     }
 
-    fn opened(&self, id: IncidentId, root: &Entity, members: BTreeSet<Entity>) -> Option<Open> {
+    fn opened(
+        &self,
+        (id, opened): (IncidentId, Timestamp),
+        root: &Entity,
+        members: BTreeSet<Entity>,
+    ) -> Option<Open> {
         let now = self.state.now;
         let blank = Incident {
             incident: id,
@@ -210,7 +241,7 @@ impl Core {
             severity: Severity::Info,
             kind: FailureKind::Unknown,
             confidence: 0,
-            opened: now,
+            opened,
             newest_evidence: now,
             affected: Vec::new(),
             evidence: Vec::new(),

@@ -48,6 +48,14 @@ impl Kind {
         !matches!(self, Self::LoadHigh | Self::LoadLow)
     }
 
+    /// Whether more requests than usual bring it about.
+    pub(super) const fn comes_with_load(self) -> bool {
+        matches!(
+            self,
+            Self::Cpu | Self::Latency | Self::Errors | Self::CallErrors | Self::CallLatency
+        )
+    }
+
     /// Whether it has its origin in the workload itself rather than in what it calls.
     pub(super) const fn is_intrinsic(self) -> bool {
         matches!(
@@ -184,7 +192,9 @@ fn object_symptoms(
             .terminated
             .as_ref()
             .is_some_and(|end| end.reason == "OOMKilled")
-            && restarts_within(pod, now, config.restart_window_s) > 0
+            && (restarts_within(pod, now, config.restart_window_s) > 0
+                // Killed a moment ago, and waits for its restart.
+                || (!pod.state.ready && pod.state.waiting.is_some()))
     };
     let mut found: Vec<Symptom> = [
         gather(Kind::ImagePull, "cannot pull their image", &is_image_pull),

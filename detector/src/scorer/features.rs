@@ -99,6 +99,13 @@ impl Reader {
                 pod.heard = at;
             }
         }
+        // Memory is not shared: the workload is as near to its limit as its fullest pod.
+        let used = |tally: &&Tally| tally.memory / tally.memory_limit;
+        let with_limit = pod_rows.values().filter(|tally| tally.memory_limit > 0.0);
+        if let Some(fullest) = with_limit.max_by(|a, b| used(a).total_cmp(&used(b))) {
+            self.row.memory = fullest.memory;
+            self.row.memory_limit = fullest.memory_limit;
+        }
         self.sums.fade_and_add(keep, &self.row);
     }
 

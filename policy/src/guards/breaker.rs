@@ -1,9 +1,10 @@
 //! The circuit breaker: what does not help, or helps and comes back, is left to people.
 //!
 //! It counts a workload's acts against one kind of failure since the last act that a person said yes to
-//! and that helped. It is open for a while after the last of them; then Aegis asks.
+//! and that helped. It is open for a while after the last of them; then Aegis asks. An act that made
+//! things worse is not repeated without a yes, whatever it was against.
 
-use aegis_schemas::Timestamp;
+use aegis_schemas::{AssessmentVerdict, Timestamp};
 
 use super::words;
 use crate::acts::Standing;
@@ -20,11 +21,17 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
     let workload = &case.target.workload;
     let (mut useless, mut same) = (0, 0);
     let mut last: Option<Timestamp> = None;
+    let mut harmed = false;
     for act in view.state.acts.on(workload) {
         if now.since(act.decided) >= limits.within.0 {
             break;
         }
-        if act.undo_of.is_some() || act.failure != case.failure() {
+        if act.undo_of.is_some() {
+            continue;
+        }
+        let regressed = matches!(act.verdict, Some((AssessmentVerdict::Regressed, _)));
+        harmed |= regressed && act.action.kind() == case.kind();
+        if act.failure != case.failure() {
             continue;
         }
         let ended = match act.standing(settings, now) {
@@ -48,6 +55,10 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
             "{what} of {} was done {same} times without lasting effect",
             workload.short()
         )
+    } else if harmed {
+        let what = case.kind().as_str().replace('_', " ");
+        let text = format!("{what} of {} made things worse before", workload.short());
+        return Some(Objection::new(Effect::Ask, "breaker", text, "approve it"));
     } else {
         return None;
     };

@@ -15,7 +15,8 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
         .state
         .acts
         .on(workload)
-        .next()
+        // What was refused left the workload alone.
+        .find(|act| act.counts())
         .map(|act| act.decided + view.settings().cooldown.any_action.0);
     let end = of_any.max(of_kind(view, workload, case.kind()))?;
     (end > view.now).then(|| {
