@@ -40,6 +40,7 @@ pub struct Options {
     scenario: String,
     seed: u64,
     roles: Vec<&'static str>,
+    policy: Option<(&'static str, &'static str)>,
 }
 
 impl Options {
@@ -50,6 +51,7 @@ impl Options {
             scenario: name.to_owned(),
             seed: 1,
             roles: ROLES.to_vec(),
+            policy: None,
         }
     }
 
@@ -57,6 +59,13 @@ impl Options {
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Another number in the policy's settings: a line, and what stands there instead.
+    #[must_use]
+    pub const fn policy(mut self, line: &'static str, instead: &'static str) -> Self {
+        self.policy = Some((line, instead));
         self
     }
 
@@ -96,6 +105,12 @@ impl Stack {
         let place = Place::take(&home.path().join("stack"))?;
         let ports = Ports::from(0)?;
         let config = profile::install(&place, &ports)?;
+        if let Some((line, instead)) = options.policy {
+            let file = place.installation().join("policy/settings.toml");
+            let text = std::fs::read_to_string(&file)?;
+            anyhow::ensure!(text.contains(line), "the settings have no line `{line}`");
+            std::fs::write(&file, text.replace(line, instead))?;
+        }
         let tool = Tool::of(prepared.aegis.clone(), place.config(), place.session());
         let mut stack = Self {
             tool,

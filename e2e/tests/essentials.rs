@@ -179,7 +179,7 @@ async fn tampering_is_found_and_named_and_rebuilt_views_equal_the_kept_ones() {
         .find(|entry| entry.assessment().is_some())
         .unwrap()
         .idx;
-    let mut admin = PgConnection::connect(&url.replace("/postgres", "/aegis"))
+    let mut admin = PgConnection::connect(&url.replace("/postgres?", "/aegis?"))
         .await
         .unwrap();
     for statement in [
