@@ -61,7 +61,7 @@ pub async fn provision(config: &Config) -> Result<()> {
         made.created.len()
     );
 
-    let said = Said::read(&reader).await?;
+    let said = Said::read(&reader, made.events_epoch).await?;
     for cluster in &config.topology.clusters {
         for body in wanted.commands(cluster, &said) {
             say(&bus, cluster, &said, body).await?;
@@ -127,15 +127,24 @@ impl Wanted {
 struct Said {
     /// How many commands there are: makes the id of a repeated one another.
     commands: usize,
-    /// What was put into force last.
+    /// What holds: the policy set as policy said it last, for it may refuse one; of what nobody answers,
+    /// what was put into force last.
     active: BTreeMap<(Cluster, ConfigurationKind), Digest>,
     /// Clusters that were ever given a mode.
     modes: BTreeSet<Cluster>,
 }
 
 impl Said {
-    async fn read(reader: &Reader) -> Result<Self> {
+    async fn read(reader: &Reader, epoch: u16) -> Result<Self> {
         let mut said = Self::default();
+        for (core, (of, digest)) in reader.policies().await? {
+            let cluster = core.strip_prefix("policy/").map(Cluster::parse);
+            // A stream that was made anew holds no policy set.
+            if let (Some(Ok(cluster)), true) = (cluster, of == epoch) {
+                said.active
+                    .insert((cluster, ConfigurationKind::Policy), digest);
+            }
+        }
         for record in reader.commands().await? {
             let Ok(Event::Command(command)) = record.event() else {
                 continue;
@@ -145,7 +154,11 @@ impl Said {
                 continue;
             };
             match command.body {
-                CommandBody::Activate { what, digest, .. } => {
+                CommandBody::Activate {
+                    what: what @ ConfigurationKind::Incidents,
+                    digest,
+                    ..
+                } => {
                     said.active.insert((cluster, what), digest);
                 }
                 CommandBody::Mode { scope, .. } => {

@@ -257,7 +257,7 @@ impl Rehearsal {
                     origin: None,
                     event: Event::Metric(batch),
                 };
-                self.cores.score(&mut self.log, self.start, input)?;
+                self.cores.score(&mut self.log, self.start, &input)?;
             }
         }
         self.settle(self.start).await
@@ -293,7 +293,7 @@ impl Rehearsal {
         for input in inputs {
             input.seq = self.log.number_metrics();
             input.id = EventId::of_content("scrape", &input.seq.to_be_bytes());
-            self.cores.score(&mut self.log, now, input.clone())?;
+            self.cores.score(&mut self.log, now, input)?;
         }
         for signal in calls {
             self.signal(now, signal);
@@ -307,7 +307,7 @@ impl Rehearsal {
             ("scrape/simulation".to_owned(), now),
         ]
         .into();
-        let beat = heartbeat(&self.config.ingest.cluster, now, sources);
+        let beat = heartbeat(&self.config.ingest.cluster, now, sources, 0.0);
         let subject = Subject::metric(0, &beat.entity);
         let again = Event::Signal(beat.clone());
         self.log

@@ -1,10 +1,11 @@
 //! Reads the log: as it grows, or a stream again in the stream's own order.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use aegis_schemas::pipeline::Input;
-use aegis_schemas::{EventId, IncidentId, Stream};
+use aegis_schemas::{Digest, EventId, IncidentId, Stream};
 use bytes::Bytes;
 use sqlx::Row as _;
 use sqlx::postgres::{PgListener, PgPool, PgPoolOptions, PgRow};
@@ -207,6 +208,28 @@ impl Reader {
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(|row| Ok(entry(row)?.record)).collect()
+    }
+
+    /// The policy set that each policy core said last to hold, and the epoch of AEGIS_EVENTS in which it
+    /// said so, by the core's name.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn policies(&self) -> Result<BTreeMap<String, (u16, Digest)>, Error> {
+        let rows = sqlx::query("SELECT source, position, policy FROM views.standing")
+            .fetch_all(&self.pool)
+            .await?;
+        let mut policies = BTreeMap::new();
+        for row in rows {
+            let source: String = row.try_get("source")?;
+            let fence = row.try_get::<i64, _>("position")?.cast_unsigned();
+            let epoch = u16::try_from(fence >> 48).unwrap_or(u16::MAX);
+            // One that cannot be read is none that anybody wants.
+            let digest: Option<Digest> = row.try_get::<String, _>("policy")?.parse().ok();
+            policies.extend(digest.map(|digest| (source, (epoch, digest))));
+        }
+        Ok(policies)
     }
 
     /// The first entry of an event.

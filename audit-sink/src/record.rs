@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aegis_schemas::header::{CE_ID, CE_TYPE, InvalidHeader, Meta};
 use aegis_schemas::pipeline::Input;
-use aegis_schemas::{Event, EventId, Stream, Timestamp};
+use aegis_schemas::{Event, EventId, Stream, Timestamp, placed};
 use bytes::Bytes;
 
 /// One message of one stream: where it stands, and its bytes as received.
@@ -82,16 +82,19 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// When the headers or the body cannot be read.
+    /// When the headers or the body cannot be read, or the message may not stand on its subject: the
+    /// bus kept it from the core for the same reasons.
     pub fn input(&self) -> Result<Input, String> {
         let meta = self.meta().map_err(|error| error.to_string())?;
+        let event = self.event()?;
+        placed(&self.subject, meta.origin.as_ref(), &event).map_err(|error| error.to_string())?;
         Ok(Input {
             seq: self.seq,
             time: self.time,
             id: meta.id,
             cause: meta.cause,
             origin: meta.origin,
-            event: self.event()?,
+            event,
         })
     }
 

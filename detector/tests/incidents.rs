@@ -15,8 +15,8 @@ use aegis_schemas::signal::{
 use aegis_schemas::{
     Action, Anomaly, AnomalyPhase, Assessment, AssessmentVerdict, Blame, CauseKind, Cluster,
     Command, CommandBody, Entity, EntityKind, EpisodeId, Event, EventId, FailureKind,
-    FeedbackVerdict, Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase, Signal,
-    SignalBody, Timestamp, Warrant, WarrantTarget,
+    FeedbackVerdict, Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase, RefusalCode,
+    Signal, SignalBody, Timestamp, Warrant, WarrantTarget,
     signature::{DECISION_TYPE, Envelope, Key},
 };
 
@@ -88,11 +88,12 @@ impl Log {
         (0..seconds)
             .flat_map(|_| {
                 let clock = self.now + Duration::from_secs(1);
-                let sources = [("kubernetes".to_owned(), clock)].into();
-                self.signal(
-                    &cluster,
-                    SignalBody::Heartbeat(Heartbeat { clock, sources }),
-                )
+                let beat = Heartbeat {
+                    clock,
+                    sources: [("kubernetes".to_owned(), clock)].into(),
+                    fill: 0.0,
+                };
+                self.signal(&cluster, SignalBody::Heartbeat(beat))
             })
             .collect()
     }
@@ -148,6 +149,22 @@ impl Log {
 
     /// Allows and carries out the first recommendation of `incident`.
     fn act(&mut self, incident: &Incident) -> Action {
+        let outcome = self.allow(incident);
+        let action = outcome.action.clone().unwrap();
+        self.event(Event::Outcome(outcome));
+        action
+    }
+
+    /// Allows the first recommendation of `incident`; what the executor will say when it has done it.
+    fn allow(&mut self, incident: &Incident) -> Outcome {
+        let (warrant, outcome) = self.decide(incident);
+        let key = Key::new("k1", vec![7; 32]).unwrap();
+        let payload = aegis_schemas::codec::encode(&warrant).unwrap();
+        self.event(Event::Warrant(Envelope::sign(DECISION_TYPE, payload, &key)));
+        outcome
+    }
+
+    fn decide(&self, incident: &Incident) -> (Warrant, Outcome) {
         let recommendation = incident.recommendations.first().unwrap().clone();
         let seq = self.seq;
         let recommendation_is_for_a_workload = recommendation.target.entity.kind.is_workload();
@@ -182,10 +199,7 @@ impl Log {
             approvals: Vec::new(),
             reasons: Vec::new(),
         };
-        let key = Key::new("k1", vec![7; 32]).unwrap();
-        let payload = aegis_schemas::codec::encode(&warrant).unwrap();
-        self.event(Event::Warrant(Envelope::sign(DECISION_TYPE, payload, &key)));
-        self.event(Event::Outcome(Outcome {
+        let outcome = Outcome {
             decision,
             incident: Some(incident.incident),
             phase: OutcomePhase::Applied,
@@ -199,8 +213,8 @@ impl Log {
             fence: 1,
             stream_seq: seq,
             envelope: aegis_schemas::Digest::default(),
-        }));
-        recommendation.action
+        };
+        (warrant, outcome)
     }
 }
 
@@ -503,4 +517,139 @@ fn a_change_of_configuration_before_all_pods_crash_is_the_first_cause_and_nothin
         "{:#?}",
         incident.recommendations
     );
+}
+
+#[test]
+fn an_act_is_judged_however_late_its_outcome_comes_and_even_when_its_decision_is_lost() {
+    let refused = |outcome: &Outcome| Outcome {
+        phase: OutcomePhase::Refused,
+        code: Some(RefusalCode::Replayed),
+        ..outcome.clone()
+    };
+    // Whether the decision was heard of, how long the outcome took, what was said of it, whether a
+    // verdict follows.
+    type Said = fn(&Outcome, &dyn Fn(&Outcome) -> Outcome) -> Vec<Outcome>;
+    let table: [(bool, u64, Said, usize); 6] = [
+        (true, 1, |done, _| vec![done.clone()], 1),
+        (true, 400, |done, _| vec![done.clone()], 1),
+        (false, 1, |done, _| vec![done.clone()], 1),
+        (true, 1, |done, refused| vec![refused(done)], 0),
+        (
+            true,
+            1,
+            |done, refused| vec![done.clone(), refused(done)],
+            1,
+        ),
+        (true, 1, |done, _| vec![done.clone(), done.clone()], 1),
+    ];
+    for (number, (heard, late, said, verdicts)) in table.into_iter().enumerate() {
+        let mut log = Log::new();
+        log.healthy("cart", 3);
+        let incident = crash(&mut log, "cart");
+        let outcome = if heard {
+            log.allow(&incident)
+        } else {
+            log.decide(&incident).1
+        };
+        log.wait(late);
+        for one in said(&outcome, &refused) {
+            log.event(Event::Outcome(one));
+        }
+        let judged = assessments(&log.wait(70));
+        assert_eq!(judged.len(), verdicts, "case {number}");
+        for assessment in judged {
+            assert_eq!(assessment.decision, outcome.decision);
+            assert_eq!(assessment.incident, Some(incident.incident));
+            assert_eq!(Some(assessment.target), outcome.target);
+        }
+        // Said once more after a crash of the executor: it is judged once.
+        if verdicts > 0 {
+            log.event(Event::Outcome(outcome));
+            assert_eq!(log.core.stats().acts, 0, "case {number}");
+        }
+    }
+}
+
+#[test]
+fn acts_that_nobody_hears_of_make_room_for_new_ones() {
+    let mut log = Log::new();
+    log.healthy("cart", 3);
+    let incident = crash(&mut log, "cart");
+    let first = log.allow(&incident);
+    for _ in 0..1_000 {
+        log.allow(&incident);
+    }
+    assert_eq!(log.core.stats().acts, 1_000);
+    log.event(Event::Outcome(first));
+    assert_eq!(assessments(&log.wait(70)).len(), 1);
+}
+
+#[test]
+fn what_publishers_say_of_workloads_that_nobody_knows_is_bounded() {
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 1);
+    let size = |log: &Log| format!("{:?}", log.core.state()).len();
+    let callees: Vec<Entity> = (0..1_000).map(|n| workload(&format!("c{n}"))).collect();
+    let calls = |callees: &[Entity]| {
+        SignalBody::Calls(Calls {
+            callees: callees.to_vec(),
+        })
+    };
+    log.signal(&cart, calls(&callees[..256]));
+    let bounded = size(&log);
+    log.signal(&cart, calls(&callees));
+    assert!(
+        size(&log) <= bounded + 64,
+        "callees beyond the cap are left out"
+    );
+    log.signal(&pod("cart", 9), calls(&callees));
+    assert!(size(&log) <= bounded + 64, "a pod is no workload");
+
+    let change = || {
+        SignalBody::Change(Change {
+            what: "template".to_owned(),
+            ..Change::default()
+        })
+    };
+    for number in 0..2_000 {
+        log.signal(&workload(&format!("w{number:04}")), change());
+    }
+    let full = size(&log);
+    for number in 2_000..2_100 {
+        log.signal(&workload(&format!("w{number:04}")), change());
+    }
+    assert!(size(&log) <= full + 64, "no more of them");
+    let other = log.healthy("other", 1);
+    let before = size(&log);
+    log.signal(&other, change());
+    assert!(
+        size(&log) > before + 64,
+        "a known workload is still told of"
+    );
+}
+
+#[test]
+fn nobody_changed_the_template_is_said_only_when_nobody_did() {
+    for changed in [false, true] {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", 3);
+        if changed {
+            log.signal(
+                &cart,
+                SignalBody::Change(Change {
+                    what: "template".to_owned(),
+                    by: "kubectl-edit".to_owned(),
+                    ..Change::default()
+                }),
+            );
+            log.signal(&cart, SignalBody::Workload(state(3, 3, 2)));
+        }
+        // A pod of the first template.
+        let mut said = log.pod("cart", 1, false, 4, Some("CrashLoopBackOff"), "rev1");
+        said.extend(log.wait(8));
+        let incident = incidents(&said).pop().unwrap();
+        assert_eq!(incident.kind, FailureKind::CrashLoop);
+        let why = incident.causes[0].because.join("; ");
+        assert_eq!(why.contains("nobody changed"), !changed, "{why}");
+    }
 }

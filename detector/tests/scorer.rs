@@ -180,6 +180,7 @@ impl World {
         let body = SignalBody::Heartbeat(Heartbeat {
             clock: self.now,
             sources: BTreeMap::new(),
+            fill: 0.0,
         });
         self.handle(Event::Signal(Signal {
             entity,

@@ -8,6 +8,7 @@ use aegis_schemas::{
     AccessOutcome, Action, AssessmentVerdict, CauseKind, Event, FailureKind, Incident,
     OutcomePhase, PreImage, Verdict, Warrant,
 };
+use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(120);
 

@@ -21,26 +21,52 @@ const MAX_SILENCE: Duration = Duration::from_secs(30);
 /// How often is looked.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// What was last seen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sight {
+    /// Why nothing is taken; `None` when it is.
+    closed: Option<String>,
+    /// How full AEGIS_EVENTS is, from 0 to 1; `None` before the first look.
+    fill: Option<f64>,
+}
+
 /// Tells whether samples are taken.
 #[derive(Clone, Debug)]
-pub(crate) struct Gate(watch::Receiver<Option<String>>);
+pub(crate) struct Gate(watch::Receiver<Sight>);
 
 impl Gate {
     /// A gate that is closed until [`keep`] has looked.
-    pub(crate) fn new() -> (watch::Sender<Option<String>>, Self) {
-        let (sender, receiver) = watch::channel(Some("ingest is starting".to_owned()));
+    pub(crate) fn new() -> (watch::Sender<Sight>, Self) {
+        let (sender, receiver) = watch::channel(Sight {
+            closed: Some("ingest is starting".to_owned()),
+            fill: None,
+        });
         (sender, Self(receiver))
     }
 
     /// Why nothing is taken; `None` when it is.
     pub(crate) fn closed(&self) -> Option<String> {
-        self.0.borrow().clone()
+        self.0.borrow().closed.clone()
+    }
+
+    /// How full AEGIS_EVENTS is, from 0 to 1.
+    pub(crate) fn fill(&self) -> f64 {
+        self.0.borrow().fill.unwrap_or(0.0)
     }
 
     /// Waits until samples are taken.
     pub(crate) async fn opened(&self) {
+        self.wait_for(|sight| sight.closed.is_none()).await;
+    }
+
+    /// Waits until it is known how full AEGIS_EVENTS is.
+    pub(crate) async fn looked(&self) {
+        self.wait_for(|sight| sight.fill.is_some()).await;
+    }
+
+    async fn wait_for(&self, seen: impl FnMut(&Sight) -> bool) {
         let mut gate = self.0.clone();
-        if gate.wait_for(Option::is_none).await.is_err() {
+        if gate.wait_for(seen).await.is_err() {
             // Nobody looks any more: the process is stopping.
             std::future::pending::<()>().await;
         }
@@ -48,7 +74,7 @@ impl Gate {
 }
 
 /// Looks every second until `stop`.
-pub(crate) async fn keep(bus: Bus, gate: watch::Sender<Option<String>>, stop: CancellationToken) {
+pub(crate) async fn keep(bus: Bus, gate: watch::Sender<Sight>, stop: CancellationToken) {
     let board = HealthBoard::new(&bus);
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -57,32 +83,39 @@ pub(crate) async fn keep(bus: Bus, gate: watch::Sender<Option<String>>, stop: Ca
             () = stop.cancelled() => return,
             _ = every.tick() => {}
         }
-        let reason = look(&bus, &board).await;
-        metrics::open(reason.is_none());
+        let seen = look(&bus, &board).await;
+        metrics::open(seen.closed.is_none());
         gate.send_if_modified(|last| {
-            match (&*last, &reason) {
+            match (&last.closed, &seen.closed) {
                 (None, Some(reason)) => tracing::warn!(reason, "nothing is taken for now"),
                 (Some(_), None) => tracing::info!("samples are taken"),
                 _ => {}
             }
-            let changed = *last != reason;
-            *last = reason;
+            let next = Sight {
+                fill: seen.fill.or(last.fill),
+                ..seen
+            };
+            let changed = *last != next;
+            *last = next;
             changed
         });
     }
 }
 
-async fn look(bus: &Bus, board: &HealthBoard) -> Option<String> {
+async fn look(bus: &Bus, board: &HealthBoard) -> Sight {
+    let mut fill = None;
     let asked = async {
+        let events = bus.stream_info(Stream::Events).await?;
+        fill = Some(events.fill());
         let audit = board.audit().await?;
         let metrics = bus.stream_info(Stream::Metrics).await?;
-        let events = bus.stream_info(Stream::Events).await?;
         Ok::<_, aegis_nats::Error>(reason(
             audit,
             &[(Stream::Metrics, metrics), (Stream::Events, events)],
         ))
     };
-    asked.await.unwrap_or_else(|error| Some(error.to_string()))
+    let closed = asked.await.unwrap_or_else(|error| Some(error.to_string()));
+    Sight { closed, fill }
 }
 
 /// Why nothing may be taken.

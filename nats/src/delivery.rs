@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aegis_schemas::header::{InvalidHeader, Meta};
 use aegis_schemas::pipeline::Input;
-use aegis_schemas::{Event, Stream, Timestamp};
+use aegis_schemas::{Event, Stream, Timestamp, placed};
 use bytes::Bytes;
 
 /// A message that was read from a stream.
@@ -41,20 +41,21 @@ impl Delivery {
     ///
     /// # Errors
     ///
-    /// When headers or body are malformed.
+    /// As [`Delivery::input`].
     pub fn event(&self) -> Result<Event, String> {
-        let meta = self.meta().map_err(|error| error.to_string())?;
-        Event::decode(&meta.kind, &self.body).map_err(|error| error.to_string())
+        self.input().map(|input| input.event)
     }
 
     /// The message as a core takes it.
     ///
     /// # Errors
     ///
-    /// When headers or body are malformed.
+    /// When headers or body are malformed, or the message may not stand on its subject: only there the
+    /// server checked who published it.
     pub fn input(&self) -> Result<Input, String> {
         let meta = self.meta().map_err(|error| error.to_string())?;
         let event = Event::decode(&meta.kind, &self.body).map_err(|error| error.to_string())?;
+        placed(&self.subject, meta.origin.as_ref(), &event).map_err(|error| error.to_string())?;
         Ok(Input {
             seq: self.seq,
             time: self.time,

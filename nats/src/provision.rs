@@ -6,10 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aegis_schemas::header::Meta;
 use aegis_schemas::signal::Genesis;
 use aegis_schemas::{
-    Cluster, Entity, EntityKind, Event, EventId, Name, Signal, SignalBody, Stream, Subject,
+    Cluster, Entity, EntityKind, Event, EventId, Kind, Name, Signal, SignalBody, Stream, Subject,
     Timestamp,
 };
 use async_nats::jetstream::stream;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::topology::{Bucket, Durable, EPOCH, Settings, declaration};
@@ -17,6 +18,7 @@ use crate::{Bus, Error};
 
 const NO_STREAM: u64 = 10059;
 const NO_CONSUMER: u64 = 10014;
+const NO_MESSAGE: u64 = 10037;
 
 /// What was found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +31,8 @@ pub struct Provisioned {
 
 /// Makes everything. A stream that is made now gets `epoch_if_new`; one that exists keeps its epoch.
 /// The first message of a new AEGIS_EVENTS is the genesis of the first cluster; every other cluster
-/// gets its own before it is first read.
+/// gets its own before it is first read. It is said again when the cluster's UID is not the one that the
+/// last genesis told: the cluster was made anew, or nobody knew it then.
 ///
 /// # Errors
 ///
@@ -76,9 +79,13 @@ pub async fn provision_with(
         }
     }
     for cluster in &settings.clusters {
-        let policy = Durable::policy(cluster);
-        if !exists(bus, &policy).await? {
-            say_genesis(bus, cluster, events_epoch, uids).await?;
+        let last = last_genesis(bus, cluster).await?;
+        let recorded = last.as_ref().and_then(|last| last.uid.as_ref());
+        let uid = uids.get(cluster);
+        let is_new = last.is_none() && !exists(bus, &Durable::policy(cluster)).await?;
+        if is_new || (uid.is_some() && uid != recorded) {
+            let after = last.map_or(0, |last| last.seq);
+            say_genesis(bus, cluster, events_epoch, uids, after).await?;
         }
     }
     for durable in Durable::all(settings) {
@@ -154,13 +161,65 @@ async fn make_consumer(bus: &Bus, durable: &Durable) -> Result<(), Error> {
     Ok(())
 }
 
-/// Says the stream's epoch to the cores of one cluster.
+/// A genesis on the log.
+struct Said {
+    seq: u64,
+    /// The UID that it told of its cluster.
+    uid: Option<String>,
+}
+
+/// What the leader answers; the body is in base64.
+#[derive(Deserialize)]
+struct Got {
+    message: Message,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    seq: u64,
+    #[serde(default)]
+    data: String,
+}
+
+/// The genesis of a cluster that the log tells last.
+async fn last_genesis(bus: &Bus, cluster: &Cluster) -> Result<Option<Said>, Error> {
+    let endpoint = format!("STREAM.MSG.GET.{}", Stream::Events);
+    let subject = Subject::signal("genesis", &cluster_entity(cluster)?);
+    let query = json!({ "last_by_subj": subject.as_str() });
+    let message = match bus.call::<Got>(&endpoint, &query).await {
+        Ok(Got { message }) => message,
+        Err(Error::Refused {
+            code: NO_MESSAGE, ..
+        }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // One that nobody can read told nobody a UID.
+    let body = data_encoding::BASE64.decode(message.data.as_bytes());
+    let event = Event::decode(Kind::Signal.as_str(), &body.unwrap_or_default());
+    let uid = match event {
+        Ok(Event::Signal(Signal {
+            body: SignalBody::Genesis(genesis),
+            ..
+        })) => genesis.clusters.get(cluster.as_str()).cloned(),
+        _ => None,
+    };
+    Ok(Some(Said {
+        seq: message.seq,
+        uid,
+    }))
+}
+
+/// Says the stream's epoch and the cluster's UID to the cores of one cluster; `after` is where it was
+/// said before.
 async fn say_genesis(
     bus: &Bus,
     cluster: &Cluster,
     epoch: u16,
     uids: &BTreeMap<Cluster, String>,
+    after: u64,
 ) -> Result<(), Error> {
+    let uid = uids.get(cluster).map_or("", String::as_str);
+    let name = format!("{epoch}/{cluster}/{uid}/{after}");
     let wall = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -180,7 +239,7 @@ async fn say_genesis(
         }),
     });
     let meta = Meta {
-        id: EventId::of_content("provision", format!("{epoch}/{cluster}").as_bytes()),
+        id: EventId::of_content("provision", name.as_bytes()),
         kind: event.kind().as_str().to_owned(),
         source: "provision".to_owned(),
         time: now,

@@ -122,13 +122,40 @@ pub(crate) struct Ledger(VecDeque<Act>);
 impl Ledger {
     /// Remembers an act.
     pub(crate) fn push(&mut self, act: Act) {
-        if let Some(undone) = act.undo_of.and_then(|id| self.get_mut(id)) {
-            undone.undone_by = Some(act.decision);
-        }
+        self.undone(act.undo_of, act.decision);
         self.0.push_back(act);
         while self.0.len() > MAX_ACTS {
             self.0.pop_front();
         }
+    }
+
+    /// Notes by what an act is taken back.
+    pub(crate) fn undone(&mut self, act: Option<DecisionId>, by: DecisionId) {
+        if let Some(undone) = act.and_then(|id| self.get_mut(id)) {
+            undone.undone_by = Some(by);
+        }
+    }
+
+    /// An undo had no effect: what it was to take back can be taken back again.
+    pub(crate) fn reopen(&mut self, undo: DecisionId) {
+        let of = self.get(undo).and_then(|undo| undo.undo_of);
+        if let Some(act) = of.and_then(|of| self.get_mut(of)) {
+            act.undone_by.take_if(|by| *by == undo);
+        }
+    }
+
+    /// The undos whose act counts as taken back, though the executor will not say any more that they were
+    /// carried out.
+    pub(crate) fn lost_undos(&self, settings: &Settings, now: Timestamp) -> Vec<Act> {
+        let is_lost = |act: &&Act| {
+            act.phase == Phase::Signed
+                && act.standing(settings, now) != Standing::Pending
+                && act
+                    .undo_of
+                    .and_then(|of| self.get(of))
+                    .is_some_and(|of| of.undone_by == Some(act.decision))
+        };
+        self.0.iter().filter(is_lost).cloned().collect()
     }
 
     /// Forgets what no guard looks back to.

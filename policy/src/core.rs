@@ -54,6 +54,8 @@ pub struct State {
     pub(crate) first_seq: Option<u64>,
     pub(crate) identity: Identity,
     pub(crate) clock_apart: Duration,
+    /// How full AEGIS_EVENTS is, from 0 to 1.
+    pub(crate) events_fill: f64,
     pub(crate) world: World,
     /// The policy set that was activated last, if one was.
     pub(crate) activated: Option<String>,
@@ -75,6 +77,9 @@ pub struct Core {
     pub(crate) producer: String,
     pub(crate) keys: KeyFile,
     pub(crate) rules: Arc<Rules>,
+    /// The activated set that this version cannot read; until another is activated the built-in one
+    /// answers people, and nothing but undos is signed.
+    pub(crate) unreadable: Option<Digest>,
     pub(crate) state: State,
     pub(crate) stats: Stats,
 }
@@ -95,6 +100,7 @@ impl Core {
             cluster,
             keys,
             rules: Rules::built_in(),
+            unreadable: None,
             state: State::default(),
             stats: Stats::default(),
         }
@@ -117,12 +123,13 @@ impl Core {
     /// The digest of the policy set that holds.
     #[must_use]
     pub fn policy_digest(&self) -> Digest {
-        self.rules.digest()
+        self.unreadable.unwrap_or_else(|| self.rules.digest())
     }
 
     pub(crate) fn view(&self) -> View<'_> {
         View {
             rules: &self.rules,
+            unreadable: self.unreadable,
             state: &self.state,
             now: self.state.now,
         }
@@ -136,8 +143,9 @@ impl Core {
                 if let Some(uid) = genesis.clusters.get(self.cluster.as_str()) {
                     identity.cluster_uid = Some(uid.clone());
                 }
-                // Read from its beginning, the log tells all orders.
-                self.state.orders_known = true;
+                // Read from its beginning, the log tells all orders. A genesis that is said again for a
+                // cluster that was made anew is no beginning.
+                self.state.orders_known |= turn.input.seq == 1;
             }
             SignalBody::Heartbeat(heartbeat) => self.heartbeat(turn, heartbeat),
             _ => self.state.world.apply(signal),
@@ -199,7 +207,10 @@ impl pipeline::Core for Core {
         if let Some(text) = &state.activated {
             match Rules::parse(text) {
                 Ok(rules) => self.rules = Arc::new(rules),
-                Err(_) => self.stats.invalid_activations += 1,
+                Err(_) => {
+                    self.stats.invalid_activations += 1;
+                    self.unreadable = Some(Digest::of(text.as_bytes()));
+                }
             }
         }
         self.state = state;

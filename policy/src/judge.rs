@@ -119,6 +119,8 @@ impl Ruling {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     pub(crate) rules: &'a Rules,
+    /// The activated set, if this version cannot read it.
+    pub(crate) unreadable: Option<Digest>,
     pub(crate) state: &'a State,
     pub(crate) now: Timestamp,
 }

@@ -169,7 +169,7 @@ impl Core {
             reasons: cut(words.reasons),
             flip: words.flip,
             would_allow: words.would_allow,
-            policy: self.rules.digest(),
+            policy: self.policy_digest(),
             standing: words.standing,
         };
         if turn

@@ -100,7 +100,7 @@ impl Core {
             incident: grant.incident,
             undo_of: grant.undo_of,
             actor: grant.actor.clone(),
-            policy_hash: self.rules.digest(),
+            policy_hash: self.policy_digest(),
             target: WarrantTarget {
                 cluster_uid,
                 object: grant.target.clone(),

@@ -14,12 +14,14 @@ impl Core {
     pub(crate) fn heartbeat(&mut self, turn: &mut Turn<'_>, heartbeat: &Heartbeat) {
         let now = self.state.now;
         self.state.clock_apart = heartbeat.clock.distance(now);
+        self.state.events_fill = heartbeat.fill;
         self.state.acts.prune(now);
         self.state.orders.prune(now);
         self.state.proposals.prune(now);
         self.state
             .dossiers
             .retain(|_, dossier| now.since(dossier.heard) <= FORGOTTEN);
+        self.give_up_undos(turn);
         for digest in self.state.proposals.overdue(now) {
             self.time_out(turn, digest);
         }

@@ -32,6 +32,9 @@ impl Core {
                         pre_image: outcome.pre_image.clone().filter(is_small),
                         generation: outcome.generation,
                     };
+                    // It may come after the undo was given up.
+                    let undo_of = act.undo_of;
+                    self.state.acts.undone(undo_of, outcome.decision);
                 }
                 return;
             }
@@ -51,8 +54,22 @@ impl Core {
             dossier.said = None;
         }
         if act.undo_of.is_some() {
+            self.state.acts.reopen(act.decision);
             let text = format!("the undo was not carried out: {}", outcome.message);
             self.call_people(turn, &act, "undo-failed", text);
+        }
+    }
+
+    /// Gives up undos that expired without a word of the executor.
+    pub(crate) fn give_up_undos(&mut self, turn: &mut Turn<'_>) {
+        let lost = self
+            .state
+            .acts
+            .lost_undos(self.rules.settings(), self.state.now);
+        for act in lost {
+            self.state.acts.reopen(act.decision);
+            let text = "the undo expired, and the executor did not say that it was carried out";
+            self.call_people(turn, &act, "undo-failed", text.to_owned());
         }
     }
 

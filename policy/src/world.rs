@@ -180,17 +180,59 @@ fn put<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, most: usize, key: &K, value:
     }
 }
 
-/// Labels and annotations as one; where they differ, `true` wins: opting out must not depend on where
-/// somebody wrote it.
+/// Labels and annotations as one. Where they differ the label wins, so that an annotation never enlists
+/// what a label keeps out; but what keeps Aegis back wins wherever somebody wrote it.
 fn tags(
     labels: &BTreeMap<String, String>,
     annotations: &BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
     let mut tags = labels.clone();
     for (key, value) in annotations {
-        if tags.get(key).is_none_or(|label| label != "true") {
+        if keeps_back(key) == Some(value.as_str()) || !tags.contains_key(key) {
             tags.insert(key.clone(), value.clone());
         }
     }
     tags
+}
+
+/// The value of a tag that keeps Aegis back.
+fn keeps_back(key: &str) -> Option<&'static str> {
+    match key {
+        "aegis.dev/ignore" | "aegis.dev/no-rollback" => Some("true"),
+        "aegis.dev/approval" => Some("required"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_label_wins_unless_the_annotation_keeps_aegis_back() {
+        for (key, label, annotation, wins) in [
+            ("enabled", Some("false"), Some("true"), "false"),
+            ("managed", Some("false"), Some("true"), "false"),
+            ("managed", Some("true"), Some("false"), "true"),
+            ("managed", None, Some("true"), "true"),
+            ("ignore", Some("false"), Some("true"), "true"),
+            ("ignore", Some("true"), Some("false"), "true"),
+            ("no-rollback", Some("false"), Some("true"), "true"),
+            ("no-rollback", Some("true"), Some("false"), "true"),
+            ("approval", Some("true"), Some("required"), "required"),
+            ("approval", Some("required"), Some("true"), "required"),
+            ("approval", Some("required"), None, "required"),
+            ("team", Some("a"), Some("b"), "a"),
+        ] {
+            let key = format!("aegis.dev/{key}");
+            let of = |value: Option<&str>| {
+                value
+                    .map(|value| (key.clone(), value.to_owned()))
+                    .into_iter()
+                    .collect()
+            };
+            let tags = tags(&of(label), &of(annotation));
+            assert_eq!(tags[&key], wins, "{key}: {label:?} {annotation:?}");
+        }
+    }
 }

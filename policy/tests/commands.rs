@@ -302,6 +302,91 @@ fn guards_do_not_block_an_undo_and_its_failure_calls_people() {
 }
 
 #[test]
+fn an_act_whose_undo_came_to_nothing_can_be_taken_back_again() {
+    for phase in [
+        Some(OutcomePhase::Refused),
+        Some(OutcomePhase::Failed),
+        None,
+    ] {
+        let mut log = Log::new();
+        let act = log
+            .incident(&incident("cart", vec![scale("cart", 4, 6)]))
+            .warrant()
+            .clone();
+        log.applied(&act);
+        let command = || CommandBody::Undo {
+            decision: act.decision_id,
+        };
+        let ann = || person("ann", "operator");
+        let first = log.command(ann(), command()).warrant().clone();
+        match phase {
+            Some(phase) => {
+                let code = Some(RefusalCode::Halted);
+                log.outcome(&first, phase, code, None)
+                    .is(Verdict::Escalate, "undo-failed");
+            }
+            None => {
+                log.command(ann(), command()).is(Verdict::Deny, "undone");
+                log.wait(2 * 60 + 5 * 60 + 10)
+                    .is(Verdict::Escalate, "undo-failed");
+                assert!(log.wait(60).is_silent(), "said once");
+            }
+        }
+        let verdict = log.assessed(&act, AssessmentVerdict::Regressed);
+        let second = verdict.warrants[0].clone();
+        assert_eq!(second.undo_of, Some(act.decision_id));
+        // An outcome of the first that comes late does not open it again.
+        if phase.is_none() {
+            assert!(log.applied(&first).is_silent());
+            let code = Some(RefusalCode::TargetChanged);
+            log.outcome(&second, OutcomePhase::Refused, code, None)
+                .is(Verdict::Escalate, "undo-failed");
+        }
+        log.command(ann(), command()).is(Verdict::Deny, "undone");
+    }
+}
+
+#[test]
+fn with_a_policy_set_that_cannot_be_read_any_more_only_undos_are_signed() {
+    let mut log = Log::new();
+    let activate = |content: &str| CommandBody::Activate {
+        what: ConfigurationKind::Policy,
+        digest: Digest::of(content.as_bytes()),
+        content: content.to_owned(),
+    };
+    let root = || person("root", "admin");
+    let quick = default_bundle().replace("warrant_lifetime = \"2m\"", "warrant_lifetime = \"30s\"");
+    log.command(root(), activate(&quick));
+    let act = log
+        .incident(&incident("cart", vec![scale("cart", 4, 6)]))
+        .warrant()
+        .clone();
+    log.applied(&act);
+    // As a version that knows one number less would find it.
+    let bytes = codec::encode(&log.core.state()).unwrap();
+    let find = b"warrant_lifetime = \"30s\"";
+    let at = bytes
+        .windows(find.len())
+        .position(|window| window == find)
+        .unwrap();
+    let mut bent = bytes;
+    bent[at] = b'W';
+    log.core = Core::new(cluster(), keys());
+    log.core.restore(codec::decode(&bent).unwrap());
+    assert_ne!(
+        log.core.policy_digest(),
+        Core::new(cluster(), keys()).policy_digest()
+    );
+    let case = incident("web", vec![scale("web", 10, 12)]);
+    log.incident(&case).is(Verdict::Deny, "policy-unreadable");
+    let undo = log.assessed(&act, AssessmentVerdict::Regressed);
+    assert_eq!(undo.warrants.len(), 1);
+    log.command(root(), activate(&default_bundle()))
+        .is(Verdict::Standing, "standing");
+    log.incident(&case).warrant();
+}
+
+#[test]
 fn a_person_takes_an_act_back() {
     let mut log = Log::new();
     let act = log
@@ -387,6 +472,10 @@ fn standing_orders_are_said_every_day_and_taken_over_by_who_knows_none() {
         .iter()
         .rfind(|input| input.origin.is_some())
         .unwrap();
+    // A genesis that is said again in the middle tells no orders.
+    let mut again = log.inputs[0].clone();
+    again.seq = echo.seq;
+    assert!(late.handle(&again).is_empty());
     let outputs = late.handle(echo);
     assert!(outputs.is_empty());
     assert!(late.stats().halted);

@@ -152,6 +152,28 @@ fn old_evidence_and_clocks_that_differ_do_not_act() {
 }
 
 #[test]
+fn a_stream_that_is_nearly_full_has_room_for_undos_only() {
+    for (fill, denied) in [(0.89, false), (0.9, true), (1.0, true), (f64::NAN, true)] {
+        let mut log = Log::new();
+        let act = log
+            .incident(&incident("cart", vec![scale("cart", 4, 6)]))
+            .warrant()
+            .clone();
+        log.applied(&act);
+        log.fill = fill;
+        log.heartbeat(0);
+        let answer = log.incident(&incident("web", vec![scale("web", 10, 12)]));
+        if denied {
+            answer.is(Verdict::Deny, "stream-full");
+        } else {
+            answer.warrant();
+        }
+        let undo = log.assessed(&act, AssessmentVerdict::Regressed);
+        assert_eq!(undo.warrants.len(), 1, "{fill}");
+    }
+}
+
+#[test]
 fn a_workload_rests_after_an_act_and_longer_after_one_that_did_not_help() {
     let mut log = Log::new();
     let case = incident("cart", vec![scale("cart", 4, 6)]);
@@ -185,16 +207,21 @@ fn a_cooldown_that_ends_lets_the_act_through_without_another_word() {
     let mut log = Log::new();
     let case = incident("cart", vec![scale("cart", 4, 6)]);
     let first = log.incident(&case).warrant().clone();
-    log.outcome(
-        &first,
-        OutcomePhase::Refused,
-        Some(RefusalCode::TargetChanged),
-        None,
-    );
+    log.done(&first, AssessmentVerdict::Verified);
     log.incident(&case).is(Verdict::Deny, "cooldown");
-    log.wait(80);
+    log.wait(250);
     assert!(log.incident(&case).is_silent());
-    assert_eq!(log.wait(45).warrants.len(), 1);
+    assert_eq!(log.wait(50).warrants.len(), 1);
+}
+
+#[test]
+fn an_act_that_was_refused_leaves_no_cooldown() {
+    let mut log = Log::new();
+    let case = incident("cart", vec![scale("cart", 4, 6)]);
+    let first = log.incident(&case).warrant().clone();
+    let code = Some(RefusalCode::TargetChanged);
+    log.outcome(&first, OutcomePhase::Refused, code, None);
+    log.incident(&case).warrant();
 }
 
 #[test]

@@ -101,6 +101,14 @@ pub struct Heartbeat {
     /// Each source and when it last delivered.
     #[serde(default)]
     pub sources: BTreeMap<String, Timestamp>,
+    /// How full AEGIS_EVENTS is, from 0 to 1; near the end policy allows nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fill: f64,
+}
+
+/// Not written, so that the bytes of earlier versions stay what they were.
+fn is_zero(fill: &f64) -> bool {
+    *fill == 0.0
 }
 
 /// A boundary of a full statement of objects.

@@ -92,9 +92,11 @@ impl Tool {
         let output = child.wait_with_output().await?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
+            let printed = String::from_utf8_lossy(&output.stdout);
             bail!(
-                "`aegis {shown}` failed: {}",
-                said.trim().trim_start_matches("error: ")
+                "`aegis {shown}` failed: {}\n{}",
+                said.trim().trim_start_matches("error: "),
+                printed.trim()
             );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())

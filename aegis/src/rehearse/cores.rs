@@ -50,7 +50,9 @@ struct Waiting {
 /// The stages.
 pub(super) struct Cores {
     cluster: Cluster,
-    scorer: Seat<Scorer>,
+    /// Not in a machine, which keeps a copy of every input: most of what a rehearsal reads are samples.
+    scorer: Scorer,
+    scorer_reads: Durable,
     incidents: Seat<incidents::Core>,
     policy: Seat<policy::Core>,
     executor: Executor<MemoryBoard>,
@@ -66,7 +68,8 @@ impl Cores {
         let incidents = incidents::Core::new(cluster.clone(), incidents::Config::default());
         let policy = policy::Core::new(cluster.clone(), keys);
         Self {
-            scorer: Seat::new(scorer, Durable::scorer(0)),
+            scorer,
+            scorer_reads: Durable::scorer(0),
             incidents: Seat::new(incidents, Durable::incidents(&cluster)),
             policy: Seat::new(policy, Durable::policy(&cluster)),
             executor,
@@ -77,8 +80,8 @@ impl Cores {
     }
 
     /// Gives samples to the scorer.
-    pub(super) fn score(&mut self, log: &mut Log, now: Timestamp, input: Input) -> Result<()> {
-        for output in self.scorer.take(input, 0)? {
+    pub(super) fn score(&mut self, log: &mut Log, now: Timestamp, input: &Input) -> Result<()> {
+        for output in self.scorer.handle(input) {
             if !log.output(now, output) {
                 bail!("the scorer said what cannot be read");
             }
@@ -106,8 +109,10 @@ impl Cores {
                 heard(now, &message.input.event);
             }
             let mut outputs = Vec::new();
-            if self.scorer.reads(&message) {
-                outputs.extend(self.scorer.take(message.input.clone(), message.bytes)?);
+            let scored = message.stream == self.scorer_reads.stream
+                && self.scorer_reads.reads(message.subject.as_str());
+            if scored {
+                outputs.extend(self.scorer.handle(&message.input));
             }
             if self.incidents.reads(&message) {
                 outputs.extend(self.incidents.take(message.input.clone(), message.bytes)?);

@@ -29,6 +29,7 @@ async fn publish(bus: &Bus, numbers: std::ops::Range<i64>) {
                 body: SignalBody::Heartbeat(Heartbeat {
                     clock: Timestamp::from_nanos(number),
                     sources: std::collections::BTreeMap::new(),
+                    fill: 0.0,
                 }),
             });
             let meta = Meta {

@@ -175,6 +175,23 @@ impl Database {
     }
 }
 
+/// Where such an event is published.
+fn stage(event: &Event) -> String {
+    match event {
+        Event::Metric(_) => "metric.0".to_owned(),
+        Event::Signal(signal) => format!("signal.{}", signal.body.token()),
+        Event::Anomaly(_) => "anomaly".to_owned(),
+        Event::Incident(_) => "incident".to_owned(),
+        Event::Assessment(assessment) => format!("assessment.{}", assessment.verdict),
+        Event::Warrant(_) => "decision.allow".to_owned(),
+        Event::Decision(_) => "decision.deny".to_owned(),
+        Event::Outcome(outcome) => format!("action.{}", outcome.phase.as_str()),
+        Event::Command(command) => format!("command.{}", command.body.token()),
+        Event::Access(_) => "access.granted".to_owned(),
+        Event::DeadLetter(_) => "dlq.ingest".to_owned(),
+    }
+}
+
 /// A record that carries `event`.
 pub(crate) fn record(stream: Stream, seq: u64, event: &Event) -> Record {
     let body = event.encode().unwrap();
@@ -189,7 +206,7 @@ pub(crate) fn record(stream: Stream, seq: u64, event: &Event) -> Record {
         epoch: 1,
         seq,
         time: Timestamp::from_millis(1_790_000_000_000 + i64::try_from(seq).unwrap() * 1_000),
-        subject: format!("aegis.v1.test.{seq}"),
+        subject: format!("aegis.v1.{}.demo.{seq}", stage(event)),
         headers,
         body: body.into(),
     }

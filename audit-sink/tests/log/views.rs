@@ -2,7 +2,8 @@
 
 use aegis_audit_sink::{rebuild, story};
 use aegis_schemas::{
-    Cluster, Entity, EntityKind, Event, Incident, IncidentId, IncidentPhase, Name, Stream,
+    Actor, Cluster, Decision, DecisionId, Digest, Entity, EntityKind, Event, Incident, IncidentId,
+    IncidentPhase, Name, StandingOrders, Stream, Verdict,
 };
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -85,4 +86,45 @@ async fn what_comes_late_does_not_replace_what_is_newer_and_nul_is_no_obstacle()
         told.contains("#0") && told.contains("cart crashes"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn the_policy_set_that_holds_is_the_one_that_policy_said_last() {
+    let orders = StandingOrders {
+        modes: Vec::new(),
+        freezes: Vec::new(),
+        halted: Vec::new(),
+    };
+    let said = |seq: u64, verdict: Verdict, policy: &str| {
+        let decision = Decision {
+            decision: DecisionId(aegis_schemas::EventId::from_bytes([1; 16])),
+            verdict,
+            cause: aegis_schemas::EventId::from_bytes([2; 16]),
+            incident: None,
+            actor: Actor {
+                name: "root".to_owned(),
+                roles: ["admin".to_owned()].into(),
+            },
+            action: None,
+            proposal: None,
+            reasons: Vec::new(),
+            flip: None,
+            would_allow: false,
+            policy: Digest::of(policy.as_bytes()),
+            standing: (verdict == Verdict::Standing).then(|| orders.clone()),
+        };
+        record(Stream::Events, seq, &Event::Decision(decision))
+    };
+    let database = Database::new().await;
+    let reader = database.reader().await;
+    assert!(reader.policies().await.unwrap().is_empty());
+    database
+        .append(&[
+            said(1, Verdict::Standing, "first"),
+            said(2, Verdict::Standing, "second"),
+            said(3, Verdict::Deny, "refused"),
+        ])
+        .await;
+    let expected = [("test".to_owned(), (1, Digest::of(b"second")))];
+    assert_eq!(reader.policies().await.unwrap(), expected.into());
 }

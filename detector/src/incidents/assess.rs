@@ -3,11 +3,13 @@
 //! Verified: settled, ready and without symptoms for long enough, neighbours unharmed. Regressed: a
 //! neighbour is worse since, or the target itself. Ineffective: neither in the time that it had.
 
+mod checks;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aegis_schemas::{
-    Action, Assessment, AssessmentVerdict, Check, DecisionId, Entity, EntityKind, IncidentId,
-    Outcome, Severity, Target, Timestamp, Warrant,
+    Action, ActionKind, Assessment, AssessmentVerdict, DecisionId, Entity, EntityKind, IncidentId,
+    Outcome, PreImage, Severity, Target, Timestamp, Warrant,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,40 +54,58 @@ pub(super) struct View<'a> {
     pub(super) now: Timestamp,
 }
 
-/// A verdict that is not in after an outcome was missing for so long is given up: the executor
-/// refused, or nobody carried it out before it expired.
-const UNHEARD_S: u64 = 300;
+/// An act whose outcome was missing for so long is given up. A day, for the outcome waits in the
+/// executor while the bus is down, and an act that was done must be judged.
+const GIVEN_UP_S: u64 = 86_400;
 
 impl Act {
     /// Expects the effect of a decision; remembers how things stand before it.
     /// `undone` is how things stood before the act that this one takes back.
     pub(super) fn expected(view: &View<'_>, warrant: &Warrant, undone: Option<Before>) -> Self {
         let target = warrant.target.object.clone();
-        let workload = &target.workload;
-        let harms = |symptoms: &Vec<Symptom>| {
-            symptoms
-                .iter()
-                .filter(|symptom| symptom.kind.is_harm())
-                .map(|symptom| symptom.kind)
-                .collect::<BTreeSet<_>>()
-        };
-        let undo = warrant.undo_of.is_some();
-        let before = undone.unwrap_or_else(|| Before {
-            replicas: view
-                .world
-                .workloads
-                .get(workload)
-                .map_or(0, |known| known.state.replicas),
-            severity: severity(view.world, workload, view.symptoms(workload)),
-            sick: neighbours(view.world, workload)
-                .into_iter()
-                .filter_map(|near| Some((near.clone(), harms(view.sick.get(&near)?))))
-                .collect(),
-        });
+        let before = undone.unwrap_or_else(|| Before::of(view, &target.workload));
         Self {
-            decision: warrant.decision_id,
+            undo: warrant.undo_of.is_some(),
             incident: warrant.incident,
-            action: warrant.action.clone(),
+            ..Self::new(
+                view,
+                warrant.decision_id,
+                warrant.action.clone(),
+                target,
+                before,
+            )
+        }
+    }
+
+    /// An act that is known from its outcome alone, as far as that tells: the neighbours are taken as
+    /// they are now. None when the outcome does not say what was done to what.
+    pub(super) fn found(view: &View<'_>, outcome: &Outcome) -> Option<Self> {
+        let (action, target) = (outcome.action.clone()?, outcome.target.clone()?);
+        let mut before = Before::of(view, &target.workload);
+        match (&outcome.pre_image, &action) {
+            (Some(PreImage::Replicas { replicas }), _)
+            | (_, Action::Scale { from: replicas, .. }) => before.replicas = *replicas,
+            _ => {}
+        }
+        Some(Self {
+            // Nothing else restores a template.
+            undo: action.kind() == ActionKind::RestoreTemplate,
+            incident: outcome.incident,
+            ..Self::new(view, outcome.decision, action, target, before)
+        })
+    }
+
+    const fn new(
+        view: &View<'_>,
+        decision: DecisionId,
+        action: Action,
+        target: Target,
+        before: Before,
+    ) -> Self {
+        Self {
+            decision,
+            incident: None,
+            action,
             target,
             decided: view.now,
             applied: None,
@@ -95,7 +115,7 @@ impl Act {
             ready_since: None,
             silent_since: None,
             harmed_since: BTreeMap::new(),
-            undo,
+            undo: false,
         }
     }
 
@@ -109,6 +129,11 @@ impl Act {
         self.decision
     }
 
+    /// When it was allowed, or heard of first.
+    pub(super) const fn decided(&self) -> Timestamp {
+        self.decided
+    }
+
     /// The executor wrote it.
     pub(super) fn applied(&mut self, now: Timestamp, outcome: &Outcome) {
         // Said again after a crash of the executor; the first time counts.
@@ -118,9 +143,9 @@ impl Act {
         }
     }
 
-    /// Whether nobody carried it out in the time that it had.
-    pub(super) fn is_unheard(&self, now: Timestamp) -> bool {
-        self.applied.is_none() && now.since(self.decided) > seconds(UNHEARD_S)
+    /// Whether nothing was heard of it for so long that nothing will be.
+    pub(super) fn is_given_up(&self, now: Timestamp) -> bool {
+        self.applied.is_none() && now.since(self.decided) > seconds(GIVEN_UP_S)
     }
 
     /// Whether the executor said that it was done.
@@ -243,84 +268,29 @@ impl Act {
         }
         self.harmed_since = harmed;
     }
+}
 
-    fn checks(&self, view: &View<'_>, harmed: Option<&Entity>) -> Vec<Check> {
-        let now = view.now;
-        let lasting = |since: Option<Timestamp>| {
-            since.map_or_else(
-                || "not now".to_owned(),
-                |since| format!("for {:.1} s", now.since(since).as_secs_f64()),
-            )
+impl Before {
+    fn of(view: &View<'_>, workload: &Entity) -> Self {
+        let harms = |symptoms: &Vec<Symptom>| {
+            symptoms
+                .iter()
+                .filter(|symptom| symptom.kind.is_harm())
+                .map(|symptom| symptom.kind)
+                .collect::<BTreeSet<_>>()
         };
-        let state = view
-            .world
-            .workloads
-            .get(self.workload())
-            .map(|workload| workload.state.clone())
-            .unwrap_or_default();
-        let check = |name: &str, held: bool, measured: String| Check {
-            name: name.to_owned(),
-            held,
-            measured,
-        };
-        let symptoms: Vec<String> = view
-            .symptoms(self.workload())
-            .iter()
-            .filter(|symptom| symptom.kind.is_harm())
-            .map(|symptom| symptom.text.clone())
-            .collect();
-        vec![
-            check(
-                "settled",
-                self.settled_since.is_some(),
-                format!(
-                    "generation {} observed, {} of {} updated, {}",
-                    state.observed_generation,
-                    state.updated,
-                    state.replicas,
-                    lasting(self.settled_since)
-                ),
-            ),
-            check(
-                "ready",
-                self.ready_since.is_some(),
-                format!(
-                    "{} of {} ready {}",
-                    state.ready,
-                    state.replicas,
-                    lasting(self.ready_since)
-                ),
-            ),
-            check(
-                "silent",
-                self.silent_since.is_some(),
-                if symptoms.is_empty() {
-                    format!("no symptom {}", lasting(self.silent_since))
-                } else {
-                    symptoms.join("; ")
-                },
-            ),
-            check(
-                "neighbours",
-                self.harmed_since.is_empty(),
-                harmed
-                    .or_else(|| self.harmed_since.keys().next())
-                    .map_or_else(
-                        || format!("{} unharmed", neighbours(view.world, self.workload()).len()),
-                        |near| {
-                            let texts: Vec<String> =
-                                view.symptoms(near).iter().map(|s| s.text.clone()).collect();
-                            format!("{} is worse since: {}", near.short(), texts.join("; "))
-                        },
-                    ),
-            ),
-            check(
-                "replicas",
-                matches!(self.action, Action::Scale { .. })
-                    || state.replicas >= self.before.replicas,
-                format!("{} now, {} before", state.replicas, self.before.replicas),
-            ),
-        ]
+        Self {
+            replicas: view
+                .world
+                .workloads
+                .get(workload)
+                .map_or(0, |known| known.state.replicas),
+            severity: severity(view.world, workload, view.symptoms(workload)),
+            sick: neighbours(view.world, workload)
+                .into_iter()
+                .filter_map(|near| Some((near.clone(), harms(view.sick.get(&near)?))))
+                .collect(),
+        }
     }
 }
 

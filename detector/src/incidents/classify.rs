@@ -4,8 +4,9 @@
 use aegis_schemas::{CauseKind, Entity, FailureKind, Timestamp};
 
 use super::config::{Config, seconds};
+use super::objects::{SeenChange, Workload};
 use super::symptom::{Kind, Symptom, restarts_within};
-use super::world::{SeenChange, Workload, World};
+use super::world::World;
 
 /// Changes by Aegis itself are not suspects of the failure that they answer.
 pub(super) const OWN_MANAGER: &str = "aegis-executor";
@@ -61,6 +62,26 @@ impl Case<'_> {
             .iter()
             .any(|seen| seen.at > change.at && seen.change.what == "template");
         (recent && before && !proved && !replaced).then_some(change)
+    }
+
+    /// Why the template is not blamed.
+    fn about_template(&self) -> String {
+        let change = self
+            .workload()
+            .and_then(|workload| workload.template_change(OWN_MANAGER))
+            .filter(|seen| self.now.since(seen.at) <= seconds(self.config.change_window_s));
+        match change {
+            None => "nobody changed the template".to_owned(),
+            Some(_) if self.suspect_change().is_some() => {
+                "pods from before the last change of the template fail as well".to_owned()
+            }
+            Some(seen) if seen.at > self.since => {
+                "the last change of the template came after it".to_owned()
+            }
+            Some(_) => {
+                "the last change of the template proved healthy or was taken back".to_owned()
+            }
+        }
     }
 
     /// A change of what the workload is configured with, shortly before the onset. No revision brings
@@ -177,7 +198,7 @@ fn pods_that_fail(case: &Case<'_>) -> Option<Diagnosis> {
             vec![
                 crash.text.clone(),
                 "its siblings run the same template and are well".to_owned(),
-                "nobody changed the template".to_owned(),
+                case.about_template(),
             ],
         )
     } else {
@@ -185,7 +206,7 @@ fn pods_that_fail(case: &Case<'_>) -> Option<Diagnosis> {
             FailureKind::CrashLoop,
             CauseKind::Itself,
             500,
-            vec![crash.text.clone(), "nobody changed the template".to_owned()],
+            vec![crash.text.clone(), case.about_template()],
         )
     })
 }
@@ -220,7 +241,7 @@ fn out_of_memory(case: &Case<'_>, oom: &Symptom) -> Diagnosis {
             FailureKind::MemoryLeak,
             CauseKind::ExhaustedResource,
             800,
-            vec![oom.text.clone(), "nobody changed the template".to_owned()],
+            vec![oom.text.clone(), case.about_template()],
         )
     }
 }

@@ -1,27 +1,23 @@
 //! The core itself: takes one event of AEGIS_EVENTS, brings the picture up to date, and says what
-//! follows: incidents from [`super::lifecycle`], verdicts from [`super::assess`].
+//! follows: incidents from [`super::lifecycle`], verdicts from [`super::acts`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use aegis_schemas::pipeline::{self, Emitter, Input, Output, Seen};
 use aegis_schemas::{
     Anomaly, AnomalyPhase, Cluster, Command, CommandBody, ConfigurationKind, DecisionId, Digest,
-    Entity, Event, FeedbackVerdict, IncidentId, Outcome, OutcomePhase, Signal, SignalBody, Subject,
-    Timestamp, Warrant,
+    Entity, Event, FeedbackVerdict, IncidentId, Signal, SignalBody, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use super::assess::{Act, Before, View};
+use super::assess::{Act, Before};
 use super::config::{Config, seconds};
 use super::lifecycle::{Open, Resolved};
 use super::symptom::{Episode, Symptom, symptoms};
 use super::world::World;
 
-/// The most episodes, open incidents and acts that are remembered; the newest are refused beyond it.
+/// The most episodes that are remembered; the newest are refused beyond it.
 const MAX_EPISODES: usize = 50_000;
-const MAX_ACTS: usize = 1_000;
-/// The most judged acts whose beginning is remembered.
-const MAX_JUDGED: usize = 200;
 /// How long `not a problem` silences a workload.
 const MUTE_S: u64 = 3_600;
 
@@ -53,9 +49,9 @@ pub struct State {
     pub(super) sick: BTreeMap<Entity, Vec<Symptom>>,
     pub(super) sick_since: BTreeMap<Entity, Timestamp>,
     pub(super) open: BTreeMap<IncidentId, Open>,
-    acts: BTreeMap<DecisionId, Act>,
+    pub(super) acts: BTreeMap<DecisionId, Act>,
     /// How things stood before the acts that were judged last: what an undo is measured by.
-    judged: VecDeque<(DecisionId, Before)>,
+    pub(super) judged: VecDeque<(DecisionId, Before)>,
     pub(super) muted: BTreeMap<Entity, Timestamp>,
     /// Incidents that were resolved of late, by root: what comes back is the same one.
     pub(super) resolved: BTreeMap<Entity, Resolved>,
@@ -64,11 +60,11 @@ pub struct State {
 /// The incident core of one cluster.
 #[derive(Clone, Debug)]
 pub struct Core {
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     producer: String,
     pub(super) config: Config,
     pub(super) state: State,
-    stats: Stats,
+    pub(super) stats: Stats,
 }
 
 impl Core {
@@ -156,35 +152,6 @@ impl Core {
         BTreeSet::from([entity])
     }
 
-    fn expect(&mut self, warrant: &Warrant) {
-        let target = &warrant.target.object;
-        let room = self.state.acts.len() < MAX_ACTS;
-        if target.entity.cluster != self.cluster || !room {
-            return;
-        }
-        let judged = self.state.judged.iter();
-        let undone = judged
-            .filter(|(decision, _)| Some(*decision) == warrant.undo_of)
-            .map(|(_, before)| before.clone())
-            .next_back();
-        let act = Act::expected(&self.view(), warrant, undone);
-        self.state.acts.insert(warrant.decision_id, act);
-    }
-
-    fn outcome(&mut self, outcome: &Outcome) {
-        let now = self.state.now;
-        match outcome.phase {
-            OutcomePhase::Applied => {
-                if let Some(act) = self.state.acts.get_mut(&outcome.decision) {
-                    act.applied(now, outcome);
-                }
-            }
-            OutcomePhase::Refused | OutcomePhase::Failed => {
-                self.state.acts.remove(&outcome.decision);
-            }
-        }
-    }
-
     fn command(&mut self, command: &Command) -> BTreeSet<Entity> {
         match &command.body {
             CommandBody::Activate {
@@ -241,50 +208,6 @@ impl Core {
             }
         }
         state.muted.retain(|_, until| *until > now);
-    }
-
-    /// Whether an act on that workload was carried out and is not judged yet.
-    pub(super) fn is_under_treatment(&self, workload: &Entity) -> bool {
-        let mut acts = self.state.acts.values();
-        acts.any(|act| act.is_applied() && act.workload() == workload)
-    }
-
-    fn judge(&mut self, emitter: &mut Emitter<'_>) {
-        let mut acts = std::mem::take(&mut self.state.acts);
-        let view = self.view();
-        let (mut unsayable, mut judged) = (0, Vec::new());
-        acts.retain(|_, act| {
-            if act.is_unheard(view.now) {
-                return false;
-            }
-            let Some(assessment) = act.judge(&view) else {
-                return true;
-            };
-            let subject = Subject::assessment(assessment.verdict.as_str(), act.workload());
-            if emitter
-                .emit(subject, &Event::Assessment(assessment))
-                .is_err()
-            {
-                unsayable += 1;
-            }
-            judged.push((act.decision(), act.before().clone()));
-            false
-        });
-        self.state.acts = acts;
-        self.state.judged.extend(judged);
-        while self.state.judged.len() > MAX_JUDGED {
-            self.state.judged.pop_front();
-        }
-        self.stats.unsayable += unsayable;
-    }
-
-    fn view(&self) -> View<'_> {
-        View {
-            config: &self.config,
-            world: &self.state.world,
-            sick: &self.state.sick,
-            now: self.state.now,
-        }
     }
 }
 

@@ -5,21 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aegis_schemas::pipeline::Emitter;
 use aegis_schemas::{
-    Action, CauseKind, Digest, Entity, Event, FailureKind, Incident, IncidentId, IncidentPhase,
-    Recommendation, Severity, Subject, Timestamp, codec,
+    Digest, Entity, Event, FailureKind, Incident, IncidentId, IncidentPhase, Severity, Subject,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use super::classify::{Case, classify};
 use super::config::{Config, seconds};
-use super::core::{Core, State};
-use super::symptom::Symptom;
-use super::{causes, group, recommend, severity};
+use super::core::Core;
+use super::describe::{case, digest};
+use super::group;
 
 /// The most incidents that are open at once; beyond it nothing is opened.
 const MAX_OPEN: usize = 1_000;
-/// The most evidence and the most affected entities that are said.
-const MAX_SAID: usize = 20;
 /// How many times `resolve_after_s` what was sick with a healed root may take to recover before it is
 /// taken for a trouble of its own.
 const LINGER: u64 = 4;
@@ -263,145 +260,6 @@ impl Core {
             last,
         })
     }
-
-    /// What is known of an incident now.
-    fn describe(
-        &self,
-        before: &Incident,
-        root: &Entity,
-        members: &BTreeSet<Entity>,
-    ) -> Option<Incident> {
-        let state = &self.state;
-        let symptoms = state.sick.get(root)?;
-        let case = case(&self.config, state, root);
-        let diagnosis = classify(&case);
-        let causes = causes::rank(&case, &diagnosis, &state.sick);
-        let recommendations = steady(
-            &before.recommendations,
-            recommend::recommend(&case, &diagnosis),
-        );
-        let sick = || {
-            members
-                .iter()
-                .filter_map(|member| Some((member, state.sick.get(member)?)))
-        };
-        let worst = sick()
-            .map(|(member, symptoms)| severity::severity(&state.world, member, symptoms))
-            .max()?;
-        let mut evidence: Vec<_> = sick()
-            .flat_map(|(member, symptoms)| symptoms.iter().map(|s| s.evidence(member)))
-            .collect();
-        // The root's own first, then the newest.
-        evidence.sort_by(|a, b| {
-            (b.entity == *root, b.at)
-                .cmp(&(a.entity == *root, a.at))
-                .then_with(|| a.entity.cmp(&b.entity))
-        });
-        evidence.truncate(MAX_SAID);
-        let mut affected: Vec<Entity> = sick().map(|(member, _)| member.clone()).collect();
-        affected.truncate(MAX_SAID);
-        Some(Incident {
-            incident: before.incident,
-            phase: IncidentPhase::Updated,
-            entity: root.clone(),
-            severity: worst,
-            kind: diagnosis.kind,
-            confidence: diagnosis.confidence,
-            opened: before.opened,
-            newest_evidence: newest(symptoms).unwrap_or(before.newest_evidence),
-            affected,
-            evidence,
-            summary: summary(root, &diagnosis.kind, diagnosis.cause, &diagnosis.because),
-            causes,
-            recommendations,
-        })
-    }
-}
-
-fn case<'a>(config: &'a Config, state: &'a State, root: &'a Entity) -> Case<'a> {
-    Case {
-        config,
-        world: &state.world,
-        now: state.now,
-        root,
-        symptoms: state.sick.get(root).map_or(&[], Vec::as_slice),
-        since: state.sick_since.get(root).copied().unwrap_or(state.now),
-    }
-}
-
-fn newest(symptoms: &[Symptom]) -> Option<Timestamp> {
-    symptoms
-        .iter()
-        .filter(|symptom| symptom.kind.is_harm())
-        .map(|symptom| symptom.at)
-        .max()
-}
-
-/// Keeps a number of replicas that was recommended before unless the need has grown by more than a
-/// quarter: an approval is bound to the number, and noise must not void it.
-fn steady(before: &[Recommendation], mut fresh: Vec<Recommendation>) -> Vec<Recommendation> {
-    for recommendation in &mut fresh {
-        let target = recommendation.target.clone();
-        let Action::Scale { replicas, from } = &mut recommendation.action else {
-            continue;
-        };
-        let earlier = before.iter().find_map(|old| match old.action {
-            Action::Scale {
-                replicas: to,
-                from: then,
-            } if old.target == target => (then == *from).then_some(to),
-            _ => None,
-        });
-        if let Some(earlier) = earlier
-            && *replicas - earlier <= (earlier / 4).max(1)
-        {
-            *replicas = earlier;
-        }
-    }
-    fresh
-}
-
-/// A digest of what makes people or policy think again.
-fn digest(incident: &Incident) -> Digest {
-    let cause = incident
-        .causes
-        .first()
-        .map(|cause| (&cause.entity, cause.kind));
-    let acts: Vec<_> = incident
-        .recommendations
-        .iter()
-        .map(|recommendation| {
-            let Recommendation {
-                action,
-                target,
-                against,
-                ..
-            } = recommendation;
-            (action, target, against.is_empty())
-        })
-        .collect();
-    let essence = (
-        &incident.entity,
-        incident.kind,
-        incident.severity,
-        cause,
-        acts,
-    );
-    codec::encode(&essence).map_or_else(|_| Digest::default(), |bytes| Digest::of(&bytes))
-}
-
-fn summary(root: &Entity, kind: &FailureKind, cause: CauseKind, because: &[String]) -> String {
-    let cause = match cause {
-        CauseKind::RecentChange => "after a recent change",
-        CauseKind::ExhaustedResource => "a resource runs out",
-        CauseKind::Upstream => "because of what it depends on",
-        CauseKind::ReplicaState => "in one replica only",
-        CauseKind::Load => "under more load than usual",
-        CauseKind::Itself => "with no cause outside it",
-    };
-    let why = because.first().map_or("", String::as_str);
-    let name = kind.as_str().replace('_', " ");
-    format!("{name} of {} {cause}: {why}", root.short())
 }
 
 fn say(emitter: &mut Emitter<'_>, incidents: impl IntoIterator<Item = Incident>) -> u64 {

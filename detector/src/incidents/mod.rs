@@ -6,13 +6,16 @@
 //! ([`recommend`]) and judges every act afterwards ([`assess`]). It judges from signals and anomalies
 //! alone: what the executor or policy think of an act plays no part.
 
+mod acts;
 mod assess;
 mod causes;
 mod classify;
 mod config;
 mod core;
+mod describe;
 mod group;
 mod lifecycle;
+mod objects;
 mod recommend;
 mod severity;
 mod symptom;

@@ -5,8 +5,8 @@ use aegis_schemas::signal::Revision;
 use aegis_schemas::{Action, Blast, Entity, FailureKind, Recommendation, Target};
 
 use super::classify::{Case, Diagnosis};
+use super::objects::{Pod, Workload};
 use super::symptom::Kind;
-use super::world::{Pod, Workload};
 
 /// The acts that would help, best first; empty when nothing in the catalogue does.
 pub(super) fn recommend(case: &Case<'_>, diagnosis: &Diagnosis) -> Vec<Recommendation> {

@@ -7,7 +7,8 @@ use aegis_schemas::{Anomaly, Blame, Entity, EventId, Evidence, EvidenceSource, N
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, seconds};
-use super::world::{Pod, Workload, World};
+use super::objects::{Pod, Workload};
+use super::world::World;
 
 /// The kinds of symptom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,98 +1,25 @@
 //! What is known of every object, from signals alone.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use aegis_schemas::signal::{
-    AutoscalerState, Change, NodeState, PodState, Sync, SyncPhase, WorkloadState,
-};
+use aegis_schemas::signal::{AutoscalerState, NodeState, PodState, Sync, SyncPhase};
 use aegis_schemas::{Entity, EntityKind, EventId, Signal, SignalBody, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, seconds};
+use super::objects::{Pod, SeenChange, Workload};
 
 /// The most pods that are remembered; beyond it new ones are not taken in.
 const MAX_PODS: usize = 50_000;
+/// The most workloads that are remembered which Kubernetes says nothing of: publishers of changes and
+/// calls may name whatever they like.
+const MAX_HEARSAY: usize = 2_000;
+/// The most callees that are remembered of a workload.
+const MAX_CALLEES: usize = 256;
 /// The most changes that are remembered of a workload.
 const MAX_CHANGES: usize = 16;
 /// The most restarts that are remembered of a pod.
 const MAX_RESTARTS: usize = 16;
-
-/// A change with when it came.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct SeenChange {
-    /// The event.
-    pub(super) event: EventId,
-    /// Stream time.
-    pub(super) at: Timestamp,
-    /// What was changed.
-    pub(super) change: Change,
-}
-
-/// A workload.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Workload {
-    /// Its last stated state.
-    pub(super) state: WorkloadState,
-    /// Its recent changes, oldest first.
-    pub(super) changes: VecDeque<SeenChange>,
-    /// Whom it calls.
-    pub(super) callees: BTreeSet<Entity>,
-    /// Since when all its replicas are ready, and at which template.
-    pub(super) whole_since: Option<(Timestamp, Option<String>)>,
-    /// Template hashes that were healthy for long enough, with when they last were.
-    pub(super) healthy: BTreeMap<String, Timestamp>,
-    /// How many replicas it had when it was last whole.
-    pub(super) healthy_replicas: i32,
-}
-
-impl Workload {
-    /// The hash of the template that it is at.
-    pub(super) fn template_hash(&self) -> Option<&str> {
-        self.state
-            .revisions
-            .iter()
-            .find(|revision| revision.number == self.state.revision)
-            .map(|revision| revision.template_hash.as_str())
-    }
-
-    /// Whether the rollout is done and every replica ready.
-    pub(super) const fn is_whole(&self) -> bool {
-        let state = &self.state;
-        state.observed_generation >= state.generation
-            && state.ready >= state.replicas
-            && state.updated >= state.replicas
-            && state.current == state.replicas
-    }
-
-    /// Whether a rollout is under way.
-    pub(super) const fn is_rolling(&self) -> bool {
-        let state = &self.state;
-        state.observed_generation < state.generation || state.updated < state.replicas
-    }
-
-    /// The newest change of its template that nobody but `except` made.
-    pub(super) fn template_change(&self, except: &str) -> Option<&SeenChange> {
-        self.changes
-            .iter()
-            .rev()
-            .find(|seen| seen.change.what == "template" && seen.change.by != except)
-    }
-}
-
-/// A pod.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Pod {
-    /// Its last stated state.
-    pub(super) state: PodState,
-    /// The event that stated it.
-    pub(super) event: EventId,
-    /// Since when it is not ready, stream time; none while it is.
-    pub(super) unready_since: Option<Timestamp>,
-    /// When it restarted, oldest first, stream time.
-    pub(super) restarts: VecDeque<Timestamp>,
-    /// When it was first seen.
-    pub(super) first_seen: Timestamp,
-}
 
 /// All objects.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -133,7 +60,9 @@ impl World {
         signal: &Signal,
     ) -> BTreeSet<Entity> {
         let entity = &signal.entity;
-        if let Some((_, _, said)) = &mut self.sync {
+        if let Some((_, _, said)) = &mut self.sync
+            && states_an_object(&signal.body)
+        {
             said.insert(entity.clone());
         }
         let mut touched = BTreeSet::new();
@@ -152,21 +81,24 @@ impl World {
                 self.autoscalers.insert(entity.clone(), state.clone());
             }
             SignalBody::Change(change) => {
-                let workload = self.workloads.entry(entity.clone()).or_default();
-                workload.changes.push_back(SeenChange {
-                    event,
-                    at: now,
-                    change: change.clone(),
-                });
-                while workload.changes.len() > MAX_CHANGES {
-                    workload.changes.pop_front();
+                if let Some(workload) = self.spoken_of(entity) {
+                    workload.changes.push_back(SeenChange {
+                        event,
+                        at: now,
+                        change: change.clone(),
+                    });
+                    while workload.changes.len() > MAX_CHANGES {
+                        workload.changes.pop_front();
+                    }
+                    touched.insert(entity.clone());
                 }
-                touched.insert(entity.clone());
             }
             SignalBody::Calls(calls) => {
-                let workload = self.workloads.entry(entity.clone()).or_default();
-                workload.callees = calls.callees.iter().cloned().collect();
-                touched.insert(entity.clone());
+                if let Some(workload) = self.spoken_of(entity) {
+                    let callees = calls.callees.iter().take(MAX_CALLEES);
+                    workload.callees = callees.cloned().collect();
+                    touched.insert(entity.clone());
+                }
             }
             SignalBody::Gone(_) => touched.extend(self.forget(entity)),
             SignalBody::Sync(sync) => touched.extend(self.sync(now, sync)),
@@ -264,6 +196,18 @@ impl World {
         self.autoscalers
             .iter()
             .find(|(_, state)| state.target.as_ref() == Some(workload))
+    }
+
+    /// The workload that a change or a call is about. Where Kubernetes is not watched it may be one
+    /// without a state, but only so many of them.
+    fn spoken_of(&mut self, entity: &Entity) -> Option<&mut Workload> {
+        if !self.workloads.contains_key(entity) {
+            let hearsay = self.workloads.values().filter(|one| one.is_hearsay());
+            if !entity.kind.is_workload() || hearsay.count() >= MAX_HEARSAY {
+                return None;
+            }
+        }
+        Some(self.workloads.entry(entity.clone()).or_default())
     }
 
     fn pod(
@@ -371,4 +315,15 @@ impl World {
             }
         }
     }
+}
+
+/// Whether the signal proves that its object is there; what others say about an object does not.
+const fn states_an_object(body: &SignalBody) -> bool {
+    matches!(
+        body,
+        SignalBody::Workload(_)
+            | SignalBody::Pod(_)
+            | SignalBody::Node(_)
+            | SignalBody::Autoscaler(_)
+    )
 }

@@ -223,15 +223,16 @@ fn bounded(warrant: &Warrant, limits: &Limits) -> Result<(), Refusal> {
     let Action::Scale { replicas, .. } = warrant.action else {
         return Ok(());
     };
-    // Only an undo may go back to none.
-    let fewest = i32::from(warrant.undo_of.is_none());
-    if (fewest..=limits.max_replicas).contains(&replicas) {
+    // An undo puts back what was there, whatever that was.
+    let (fewest, most) = match warrant.undo_of {
+        Some(_) => (0, i32::MAX),
+        None => (1, limits.max_replicas),
+    };
+    if (fewest..=most).contains(&replicas) {
         return Ok(());
     }
-    let message = format!(
-        "{replicas} replicas are not between {fewest} and {} (`max_replicas`)",
-        limits.max_replicas
-    );
+    let message =
+        format!("{replicas} replicas are not between {fewest} and {most} (`max_replicas`)");
     Err(Refusal::new(RefusalCode::OverLimit, message))
 }
 

@@ -245,7 +245,7 @@ type Row = (&'static str, fn(&mut Case), Result<Permit, RefusalCode>);
 #[test]
 fn what_stands_around_a_warrant_decides_in_a_fixed_order() {
     use RefusalCode as Code;
-    let table: [Row; 33] = [
+    let table: [Row; 34] = [
         ("nothing against it", |_| {}, Ok(Permit::Act)),
         (
             "early within the skew",
@@ -401,6 +401,17 @@ fn what_stands_around_a_warrant_decides_in_a_fixed_order() {
                 }
             },
             Err(Code::OverLimit),
+        ),
+        (
+            "an undo to what was there before",
+            |c| {
+                c.warrant.action = Action::Scale {
+                    replicas: 101,
+                    from: 3,
+                };
+                c.warrant.undo_of = Some(c.warrant.decision_id);
+            },
+            Ok(Permit::Act),
         ),
         ("no audit", |c| c.audit = None, Err(Code::AuditUnhealthy)),
         (

@@ -26,6 +26,9 @@ const MAX_WAIT: Duration = Duration::from_secs(20);
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// The fence of a kill switch whose command is not on the log yet: no decision is above it.
+const ALL_VOID: u64 = u64::MAX;
+
 /// How the answer is wanted.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -318,7 +321,7 @@ pub(crate) async fn kill_switch(
 ) -> Answer {
     let asked = asked!(app, who, headers, wanted, &[ADMIN, OPERATOR]);
     let cluster = app.config.cluster.clone();
-    halt(&app, &cluster, u64::MAX, true).await?;
+    halt(&app, &cluster, ALL_VOID, true).await?;
     let answer = asked
         .put(
             None,
@@ -329,18 +332,8 @@ pub(crate) async fn kill_switch(
         )
         .await?;
     // What was decided before the command stays void when work is resumed; what is decided after is not.
-    let info = app
-        .bus
-        .stream_info(Stream::Events)
-        .await
-        .map_err(|error| Problem::unavailable(error.to_string()))?;
-    halt(
-        &app,
-        &cluster,
-        Warrant::fence(info.epoch, answer.1.sequence),
-        true,
-    )
-    .await?;
+    let fence = fence_of(&app, answer.1.sequence).await?;
+    halt(&app, &cluster, fence, true).await?;
     Ok(answer)
 }
 
@@ -368,8 +361,23 @@ pub(crate) async fn resume(
             },
         )
         .await?;
-    halt(&app, &cluster, state.fence, false).await?;
+    // A crash between the two writes of the kill switch left every decision void for ever.
+    let fence = match state.fence {
+        ALL_VOID => fence_of(&app, answer.1.sequence).await?,
+        fence => fence,
+    };
+    halt(&app, &cluster, fence, false).await?;
     Ok(answer)
+}
+
+/// The fence of the decision that the command at `sequence` would be.
+async fn fence_of(app: &App, sequence: u64) -> Result<u64, Problem> {
+    let info = app
+        .bus
+        .stream_info(Stream::Events)
+        .await
+        .map_err(|error| Problem::unavailable(error.to_string()))?;
+    Ok(Warrant::fence(info.epoch, sequence))
 }
 
 async fn halt(app: &App, cluster: &Cluster, fence: u64, on: bool) -> Result<(), Problem> {

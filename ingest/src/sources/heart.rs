@@ -7,12 +7,17 @@ use crate::shared::{Shared, now};
 use crate::{heartbeat, metrics};
 
 /// Beats until `stop`, while this process is the active one. Beats also when the gate is closed: time
-/// must pass for those who wait.
+/// must pass for those who wait. Does not beat before it is known how full the events are: policy would
+/// take that for an empty stream.
 pub(crate) async fn run(shared: Shared, stop: CancellationToken) {
     let every = shared.config.heartbeat;
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut active = shared.active.clone();
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = shared.gate.looked() => {}
+    }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -23,7 +28,12 @@ pub(crate) async fn run(shared: Shared, stop: CancellationToken) {
         if !*active.borrow_and_update() {
             continue;
         }
-        let beat = heartbeat(&shared.config.cluster, now(), shared.lives.all());
+        let beat = heartbeat(
+            &shared.config.cluster,
+            now(),
+            shared.lives.all(),
+            shared.gate.fill(),
+        );
         // An old beat is worth nothing; the next one has a new clock.
         match shared.outbox.heartbeat(&beat, Some(every)).await {
             Ok(()) => metrics::heartbeat("stored"),

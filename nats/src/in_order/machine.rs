@@ -161,6 +161,7 @@ mod tests {
                 body: SignalBody::Heartbeat(Heartbeat {
                     clock: Timestamp::EPOCH,
                     sources: BTreeMap::new(),
+                    fill: 0.0,
                 }),
             }),
         }

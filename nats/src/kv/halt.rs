@@ -27,7 +27,7 @@ impl Halt {
         Self(Store::new(bus.clone(), Bucket::Halt))
     }
 
-    /// What the switch says now, read from the server each time; `None` when it was never used.
+    /// What the switch says now, read from the leader each time; `None` when it was never used.
     ///
     /// # Errors
     ///

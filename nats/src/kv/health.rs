@@ -74,12 +74,11 @@ impl HealthBoard {
             reason: error.to_string(),
         })?;
         let mut last = self.last.lock().await;
-        // Between two revisions this process's own clock counts. A value that is new to this process
-        // has the age that the wall clocks say, and none once another one was seen to be replaced.
+        // A value that is new to this process has the age that the wall clocks say: whoever reads seldom,
+        // or from a server that was cut off, must not take it for fresh. From then on our own clock counts.
         let begun = match *last {
             Some((revision, since)) if revision == entry.revision => since,
-            Some(_) => Instant::now(),
-            None => {
+            _ => {
                 let wall = SystemTime::now()
                     .duration_since(UNIX_EPOCH)
                     .unwrap_or_default();

@@ -46,6 +46,13 @@ impl Bucket {
         format!("$KV.{}.{key}", self.name())
     }
 
+    /// Whether reads may be answered by a replica, which knows less than the leader when it is cut off.
+    /// The kill switch may not look off when it is on.
+    #[must_use]
+    pub(crate) const fn any_replica_answers(self) -> bool {
+        !matches!(self, Self::Halt)
+    }
+
     /// What the bucket's stream shall be. The streams leave 4 % of the storage to the buckets.
     #[must_use]
     pub fn declaration(self, settings: &Settings) -> Config {
@@ -61,7 +68,7 @@ impl Bucket {
             max_bytes: streams::share(settings, permille),
             max_age,
             duplicate_window: Duration::from_secs(120),
-            allow_direct: true,
+            allow_direct: self.any_replica_answers(),
             // Chunks of old snapshots are replaced by a marker that removes itself.
             allow_message_ttl: matches!(self, Self::State),
             ..streams::base(settings)

@@ -58,7 +58,7 @@ pub fn permissions(service: &Service, settings: &Settings) -> Permissions {
             publish.extend(consumers(service, settings));
             publish.push(Bucket::Exec.subject(">"));
             publish.extend(read(Bucket::Exec, ">"));
-            publish.extend(read(Bucket::Halt, ">"));
+            publish.extend(read_from_leader(Bucket::Halt));
             publish.extend(health(service));
             publish.extend(streams());
         }
@@ -69,6 +69,7 @@ pub fn permissions(service: &Service, settings: &Settings) -> Permissions {
         }
         Service::Gateway => {
             publish.push(Bucket::Halt.subject(">"));
+            publish.extend(read_from_leader(Bucket::Halt));
             publish.extend(health(service));
             publish.extend(streams());
         }
@@ -111,6 +112,7 @@ fn own_subjects(service: &Service) -> Vec<String> {
             "$JS.API.STREAM.CREATE.>",
             "$JS.API.STREAM.UPDATE.>",
             "$JS.API.STREAM.INFO.>",
+            "$JS.API.STREAM.MSG.GET.AEGIS_EVENTS",
             "$JS.API.CONSUMER.CREATE.>",
             "$JS.API.CONSUMER.DURABLE.CREATE.>",
             "$JS.API.CONSUMER.INFO.>",
@@ -175,6 +177,14 @@ fn health(service: &Service) -> Vec<String> {
     let mut subjects = read(Bucket::Health, Service::AuditSink.as_str());
     subjects.push(Bucket::Health.subject(service.as_str()));
     subjects
+}
+
+/// Reads that only the leader answers. The server cannot bound them to keys.
+fn read_from_leader(bucket: Bucket) -> Vec<String> {
+    vec![
+        format!("$JS.API.STREAM.INFO.{}", bucket.stream()),
+        format!("$JS.API.STREAM.MSG.GET.{}", bucket.stream()),
+    ]
 }
 
 fn read(bucket: Bucket, keys: &str) -> Vec<String> {

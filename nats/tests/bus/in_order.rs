@@ -8,15 +8,15 @@ use aegis_nats::provision::provision;
 use aegis_nats::testing::TestServer;
 use aegis_nats::topology::{Durable, declaration};
 use aegis_nats::{Bus, Error, Options as Connect, Service};
-use aegis_schemas::pipeline::{Core, Emitter, Input, Output};
-use aegis_schemas::{Event, Stream, Subject, Timestamp};
+use aegis_schemas::pipeline::{Core, Emitter, Input, Origin, Output};
+use aegis_schemas::{Anomaly, AnomalyPhase, EpisodeId, Event, Stream, Subject, Timestamp};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Record, beat, cluster, entity, number, send, until};
+use crate::support::{Record, cluster, entity, number, send, until};
 
 const POISON: i64 = 666;
 const TOO_LARGE: i64 = 667;
@@ -36,7 +36,7 @@ impl Core for Sum {
     type State = State;
 
     fn producer(&self) -> String {
-        "incidents/demo".to_owned()
+        "scorer/demo".to_owned()
     }
 
     fn handle(&mut self, input: &Input) -> Vec<Output> {
@@ -57,7 +57,7 @@ impl Core for Sum {
         for part in 0..2 {
             let subject = Subject::anomaly(&entity());
             emitter
-                .emit(subject, &beat(self.0.sum * 10 + part))
+                .emit(subject, &anomaly(self.0.sum * 10 + part))
                 .unwrap();
         }
         let mut outputs = emitter.finish();
@@ -74,6 +74,20 @@ impl Core for Sum {
     fn restore(&mut self, state: State) {
         self.0 = state;
     }
+}
+
+/// An anomaly that says `number`.
+fn anomaly(number: i64) -> Event {
+    Event::Anomaly(Anomaly {
+        episode: EpisodeId::default(),
+        entity: entity(),
+        phase: AnomalyPhase::Opened,
+        since: Timestamp::EPOCH,
+        newest: Timestamp::EPOCH,
+        score: number as f64,
+        threshold: 0.0,
+        blame: Vec::new(),
+    })
 }
 
 /// A core in a runtime of its own, with a connection of its own: killing that is like killing a process.
@@ -154,10 +168,10 @@ fn said(record: &Record) -> Vec<(i64, String)> {
     said.iter()
         .map(|delivery| {
             let meta = delivery.meta().unwrap();
-            (
-                number(&delivery.event().unwrap()).unwrap(),
-                meta.id.to_string(),
-            )
+            let Ok(Event::Anomaly(anomaly)) = delivery.event() else {
+                panic!("not an anomaly: {delivery:?}");
+            };
+            (anomaly.score as i64, meta.id.to_string())
         })
         .collect()
 }
@@ -230,6 +244,17 @@ async fn poison_goes_to_the_dead_letters_and_the_line_moves_on_as_if_it_had_neve
         .publish(&subject, &meta, "not MessagePack".into(), None)
         .await
         .unwrap();
+    // A name of a core on what no core says: believed, it would silence that core for ever.
+    let (subject, mut meta, body) = crate::support::message(7);
+    meta.origin = Some(Origin {
+        producer: "scorer/demo".to_owned(),
+        cause_seq: u64::MAX,
+        ordinal: 0,
+    });
+    publisher
+        .publish(&subject, &meta, body, None)
+        .await
+        .unwrap();
     send(&ingest, [6]).await;
 
     let state = core.until_handled(6).await;
@@ -240,10 +265,10 @@ async fn poison_goes_to_the_dead_letters_and_the_line_moves_on_as_if_it_had_neve
     drop(events);
 
     let gateway = server.bus(Service::Gateway).await.unwrap();
-    assert_eq!(gateway.stream_info(Stream::Dlq).await.unwrap().messages, 3);
+    assert_eq!(gateway.stream_info(Stream::Dlq).await.unwrap().messages, 4);
     let letters = Record::of(&server, Stream::Dlq).await;
     let reasons: Vec<_> = letters
-        .wait("aegis.v1.dlq.detector.aegis_events", 3)
+        .wait("aegis.v1.dlq.detector.aegis_events", 4)
         .await
         .iter()
         .map(|letter| match letter.event() {
@@ -254,6 +279,7 @@ async fn poison_goes_to_the_dead_letters_and_the_line_moves_on_as_if_it_had_neve
     assert_eq!(reasons[0], "the core panicked: poison");
     assert_eq!(reasons[1], "an output of 300000 bytes is too large");
     assert!(reasons[2].contains("malformed"), "{reasons:?}");
+    assert!(reasons[3].contains("may not say where"), "{reasons:?}");
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ async fn the_kill_switch_reaches_the_executor_at_its_next_read() {
             on: fence % 2 == 1,
         };
         gateway.write(&cluster(), state).await.unwrap();
+        // The gateway resumes from what it finds there.
+        assert_eq!(gateway.read(&cluster()).await.unwrap(), Some(state));
         assert_eq!(executor.read(&cluster()).await.unwrap(), Some(state));
     }
 }
@@ -68,4 +70,9 @@ async fn the_audit_sinks_health_is_seen_with_its_age() {
     audit.write(health).await.unwrap();
     let renewed = reader.audit().await.unwrap().unwrap();
     assert!(renewed.age < later.age);
+    // Replaced long before it is read: it is as old as the server says.
+    audit.write(health).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let found = reader.audit().await.unwrap().unwrap();
+    assert!(found.age >= std::time::Duration::from_millis(250));
 }

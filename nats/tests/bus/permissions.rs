@@ -11,7 +11,7 @@ use futures::future::join_all;
 use crate::support::{Record, entity, message};
 
 /// A subject of every kind and who may publish there, said again and not derived.
-const TABLE: [(&str, &[&str]); 45] = [
+const TABLE: [(&str, &[&str]); 46] = [
     ("aegis.v1.metric.0.demo.shop.cart", &["ingest"]),
     ("aegis.v1.signal.heartbeat.demo._.demo", &["ingest"]),
     (
@@ -45,9 +45,10 @@ const TABLE: [(&str, &[&str]); 45] = [
     ("$KV.aegis_health.audit-sink", &["audit-sink"]),
     ("$KV.aegis_health.policy", &["policy"]),
     (
-        "$JS.API.DIRECT.GET.KV_aegis_halt.$KV.aegis_halt.demo",
-        &["executor"],
+        "$JS.API.STREAM.MSG.GET.KV_aegis_halt",
+        &["executor", "gateway"],
     ),
+    ("$JS.API.DIRECT.GET.KV_aegis_halt.$KV.aegis_halt.demo", &[]),
     (
         "$JS.API.DIRECT.GET.KV_aegis_state.$KV.aegis_state.policy.x",
         &["policy"],
@@ -58,7 +59,7 @@ const TABLE: [(&str, &[&str]); 45] = [
     ("$JS.API.STREAM.PURGE.AEGIS_EVENTS", &[]),
     ("$JS.API.STREAM.RESTORE.AEGIS_EVENTS", &[]),
     ("$JS.API.STREAM.MSG.DELETE.AEGIS_EVENTS", &[]),
-    ("$JS.API.STREAM.MSG.GET.AEGIS_EVENTS", &[]),
+    ("$JS.API.STREAM.MSG.GET.AEGIS_EVENTS", &["provisioner"]),
     ("$JS.API.STREAM.LIST", &["doctor"]),
     ("$JS.API.CONSUMER.CREATE.AEGIS_EVENTS.x", &["provisioner"]),
     ("$JS.API.CONSUMER.DELETE.AEGIS_EVENTS.policy-demo", &[]),

@@ -1,7 +1,7 @@
 //! Provisioning and the start-up check.
 
 use aegis_nats::check::check;
-use aegis_nats::provision::provision;
+use aegis_nats::provision::{provision, provision_with};
 use aegis_nats::testing::TestServer;
 use aegis_nats::topology::Settings;
 use aegis_nats::{Service, topology};
@@ -49,6 +49,38 @@ async fn a_cluster_that_joins_gets_its_consumers_and_its_genesis() {
     record
         .wait("aegis.v1.signal.genesis.second_example", 1)
         .await;
+}
+
+#[tokio::test]
+async fn a_genesis_is_said_again_when_the_uid_is_another() {
+    let server = TestServer::start().await.unwrap();
+    let bus = server.bus(Service::Provisioner).await.unwrap();
+    let record = Record::of(&server, Stream::Events).await;
+    let demo = server.settings().clusters[0].clone();
+    // Unknown, told, told again, made anew, and the first one once more.
+    let told = [None, Some("a"), Some("a"), Some("b"), Some("a"), None];
+    for uid in told {
+        let uids = uid.map(|uid| (demo.clone(), uid.to_owned()));
+        let uids = uids.into_iter().collect();
+        provision_with(&bus, server.settings(), 9, &uids)
+            .await
+            .unwrap();
+    }
+    let uids: Vec<_> = record
+        .wait("aegis.v1.signal.genesis.demo", 4)
+        .await
+        .iter()
+        .map(|genesis| match genesis.event() {
+            Ok(Event::Signal(signal)) => match signal.body {
+                SignalBody::Genesis(genesis) => genesis.clusters.get("demo").cloned(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [None, Some("a"), Some("b"), Some("a")];
+    assert_eq!(uids, expected.map(|uid| uid.map(str::to_owned)));
+    assert_eq!(bus.stream_info(Stream::Events).await.unwrap().last_seq, 4);
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ pub(crate) fn beat(number: i64) -> Event {
         body: SignalBody::Heartbeat(Heartbeat {
             clock: Timestamp::from_nanos(number),
             sources: std::collections::BTreeMap::new(),
+            fill: 0.0,
         }),
     })
 }

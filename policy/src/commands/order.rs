@@ -76,6 +76,7 @@ impl Core {
         match self.checked(digest, content) {
             Ok(rules) => {
                 self.rules = Arc::new(rules);
+                self.unreadable = None;
                 self.state.activated = Some(content.to_owned());
                 let text = format!("the policy set {digest} holds from now on");
                 self.stands(turn, command, permits, text);

@@ -10,6 +10,8 @@ mod freeze;
 mod halt;
 mod identity;
 mod rate;
+mod readable;
+mod room;
 mod target;
 mod waiting;
 
@@ -20,10 +22,12 @@ use crate::objection::Objection;
 pub(crate) type Guard = fn(&View<'_>, &Case<'_>) -> Option<Objection>;
 
 /// All guards, in the order in which their reasons are read.
-pub(crate) const ALL: [Guard; 11] = [
+pub(crate) const ALL: [Guard; 13] = [
     halt::check,
+    readable::check,
     identity::check,
     clock::check,
+    room::check,
     freeze::check,
     target::check,
     evidence::check,

@@ -26,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) warrant_lifetime: Span,
     pub(crate) evidence_max_age: Span,
     pub(crate) clock_max_apart: Span,
+    pub(crate) events_max_fill_percent: u32,
     pub(crate) approval_lifetime: Span,
     pub(crate) escalate_after: Span,
     pub(crate) restate_orders: Span,
@@ -43,6 +44,7 @@ impl Default for Settings {
             warrant_lifetime: seconds(120),
             evidence_max_age: seconds(60),
             clock_max_apart: seconds(5),
+            events_max_fill_percent: 90,
             approval_lifetime: seconds(900),
             escalate_after: seconds(30),
             restate_orders: seconds(24 * 3600),
@@ -203,7 +205,12 @@ impl Settings {
         if self.warrant_lifetime.0 < Duration::from_secs(1) {
             return Err("`warrant_lifetime` must be at least 1s".to_owned());
         }
-        if self.blast.workload_percent > 100 || self.blast.namespace_percent > 100 {
+        let percents = [
+            self.events_max_fill_percent,
+            self.blast.workload_percent,
+            self.blast.namespace_percent,
+        ];
+        if percents.iter().any(|percent| *percent > 100) {
             return Err("a percentage is at most 100".to_owned());
         }
         if self.blast.acts_per_cluster > MAX_ACTS {

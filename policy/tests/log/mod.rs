@@ -22,6 +22,8 @@ pub(crate) struct Log {
     pub(crate) now: Timestamp,
     pub(crate) inputs: Vec<Input>,
     pub(crate) said: Vec<Output>,
+    /// How full heartbeats say that AEGIS_EVENTS is.
+    pub(crate) fill: f64,
 }
 
 /// What was said to one event.
@@ -97,6 +99,7 @@ impl Log {
             now: Timestamp::from_millis(1_700_000_000_000),
             inputs: Vec::new(),
             said: Vec::new(),
+            fill: 0.0,
         }
     }
 
@@ -246,7 +249,13 @@ impl Log {
         let demo: Entity = "demo/cluster/demo".parse().unwrap();
         let clock = self.now + Duration::from_secs(1 + clock_ahead_s);
         let sources = std::collections::BTreeMap::new();
-        self.signal(&demo, SignalBody::Heartbeat(Heartbeat { clock, sources }))
+        let fill = self.fill;
+        let beat = Heartbeat {
+            clock,
+            sources,
+            fill,
+        };
+        self.signal(&demo, SignalBody::Heartbeat(beat))
     }
 
     pub(crate) fn command(&mut self, actor: Actor, body: CommandBody) -> Answer {

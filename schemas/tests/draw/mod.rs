@@ -240,6 +240,7 @@ impl Draw<'_> {
                     .list(|draw| (draw.text(), draw.time()))
                     .into_iter()
                     .collect(),
+                fill: 0.0,
             }),
             2 => SignalBody::Sync(Sync {
                 phase: self.pick(&[SyncPhase::Begin, SyncPhase::End]),
