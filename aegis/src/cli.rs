@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Config;
 use crate::settings::Settings;
 use crate::{
-    audit, bench, demo, exit, init, keys, people, provision, rehearse, run, simulate, users,
+    audit, bench, demo, exit, init, keys, orders, people, provision, rehearse, run, simulate, users,
 };
 
 /// The autopilot for Kubernetes that an SRE can trust: every act is explained, permitted, signed,
@@ -69,6 +69,8 @@ enum Command {
     Approvals(people::Approvals),
     /// Take an act back.
     Undo(people::Undo),
+    /// Say how much Aegis may do by itself, and where.
+    Mode(orders::SetMode),
     /// Stop all acts within a second.
     KillSwitch(people::KillSwitch),
     /// Read and prove the audit log.
@@ -124,6 +126,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Incidents(incidents) => people::incidents(&incidents).await,
         Command::Approvals(approvals) => people::approvals(&approvals).await,
         Command::Undo(undo) => people::undo(&undo).await,
+        Command::Mode(mode) => mode.run().await,
         Command::KillSwitch(switch) => people::kill_switch(&switch).await,
         Command::Audit(audit) => audit.from_here()?.run(&config()?).await,
         Command::Simulate(simulate) => simulate.run().await,

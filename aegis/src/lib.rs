@@ -12,6 +12,7 @@ pub mod exit;
 pub mod init;
 pub mod keys;
 pub mod local;
+pub mod orders;
 pub mod people;
 pub mod provision;
 pub mod rehearse;

@@ -287,7 +287,7 @@ async fn answer(session: &mut Session, digest: &str, what: &str, reason: &str) -
 }
 
 /// Says what policy made of a command; a denial is a failure for scripts.
-fn report(answered: &Value) -> Result<()> {
+pub(crate) fn report(answered: &Value) -> Result<()> {
     let Some(decision) = answered.get("decision") else {
         eprintln!("the command is on the log; policy has not answered yet");
         return Ok(());

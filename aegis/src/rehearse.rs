@@ -42,7 +42,7 @@ pub struct Rehearse {
     #[arg(long, default_value = "1", value_parser = seeds)]
     seeds: std::ops::RangeInclusive<u64>,
     /// What Aegis may do by itself.
-    #[arg(long, default_value = "act", value_parser = mode)]
+    #[arg(long, default_value = "act", value_parser = crate::orders::parse)]
     mode: Mode,
     /// Fail when an act was wrong or a fault was not healed.
     #[arg(long)]
@@ -64,14 +64,6 @@ fn seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
         Some((first, last)) => Ok(number(first)?..=number(last)?),
         None => number(text).map(|one| one..=one),
     }
-}
-
-fn mode(text: &str) -> Result<Mode, String> {
-    let modes = [Mode::Observe, Mode::Ask, Mode::Act];
-    modes
-        .into_iter()
-        .find(|mode| mode.as_str() == text)
-        .ok_or_else(|| format!("`{text}` is not a mode: observe, ask, act"))
 }
 
 impl Rehearse {

@@ -129,16 +129,15 @@ fn test(fast: bool) -> Result<()> {
     check()?;
     step("dependency fence", || fence::check(&root()))?;
     let servers = step("servers", Servers::obtain)?;
-    let tests = |arguments: &[&str]| run(cargo(arguments).envs(servers.variables()));
-    step("unit and integration tests", || {
-        tests(&["test", "--workspace", "--exclude", "aegis-e2e", "--locked"])
-    })?;
+    // One command, so that every crate is built once and with the same features. It builds the program
+    // as well, for its own tests, and those of the whole pipeline run that one.
+    let mut tests = cargo(&["test", "--workspace", "--locked"]);
     if fast {
-        return Ok(());
+        tests.args(["--exclude", "aegis-e2e"]);
     }
-    step("end-to-end tests", || {
-        tests(&["test", "--package", "aegis-e2e", "--locked"])
-    })
+    tests.envs(servers.variables());
+    tests.env("AEGIS_BIN", target().join("debug").join("aegis"));
+    step("unit, integration and end-to-end tests", || run(&mut tests))
 }
 
 fn servers() -> Result<()> {

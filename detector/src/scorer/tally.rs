@@ -11,6 +11,8 @@ const MAX_BOUNDS: usize = 32;
 /// Fewer answers than these say nothing about a share or a mean, or about the slowest hundredth.
 const MIN_ANSWERS: f64 = 4.0;
 const MIN_FOR_P99: f64 = 20.0;
+/// A few calls are slow or fail together whenever one answer is: fewer than these say nothing of a peer.
+const MIN_CALLS: f64 = 10.0;
 
 /// Calls to one other workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -159,15 +161,9 @@ impl Tally {
                 peer,
                 calls.errors,
                 calls.calls,
-                MIN_ANSWERS,
+                MIN_CALLS,
             );
-            ratio(
-                "call_latency",
-                peer,
-                calls.seconds,
-                calls.timed,
-                MIN_ANSWERS,
-            );
+            ratio("call_latency", peer, calls.seconds, calls.timed, MIN_CALLS);
         }
     }
 
