@@ -3,10 +3,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use reqwest::Client;
+use reqwest::{Client, StatusCode};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,9 @@ pub(super) struct Load {
     workloads: Vec<Arc<Mutex<Workload>>>,
     sent: Arc<AtomicU64>,
 }
+
+/// How long a sender tries while nothing is taken.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Load {
     /// To that receiver of remote write.
@@ -110,14 +113,24 @@ impl Load {
     }
 
     async fn hand_in(&self, samples: &[Sample]) -> Result<()> {
-        let request = self
-            .client
-            .post(&self.url)
-            .header("content-type", "application/x-protobuf")
-            .header("content-encoding", "snappy")
-            .header("x-prometheus-remote-write-version", "0.1.0")
-            .body(body(samples));
-        let answer = request.send().await.context("ingest does not answer")?;
+        let body = body(samples);
+        let begun = Instant::now();
+        let answer = loop {
+            let request = self
+                .client
+                .post(&self.url)
+                .header("content-type", "application/x-protobuf")
+                .header("content-encoding", "snappy")
+                .header("x-prometheus-remote-write-version", "0.1.0")
+                .body(body.clone());
+            let answer = request.send().await.context("ingest does not answer")?;
+            // As a sender of Prometheus does: at its start ingest waits for the audit sink's first word.
+            let again = answer.status() == StatusCode::SERVICE_UNAVAILABLE;
+            if !again || begun.elapsed() > PATIENCE {
+                break answer;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
         let status = answer.status();
         if !status.is_success() {
             bail!(
