@@ -1,5 +1,7 @@
 //! Everything that runs: servers, the simulated cluster, one process per role.
 
+mod trouble;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -132,8 +134,6 @@ impl Stack {
     }
 
     async fn servers(&mut self, prepared: &Prepared, options: &Options) -> Result<()> {
-        let home = self.place.installation();
-        let text = std::fs::read_to_string(home.join("nats-server.conf"))?;
         let mut simulate = self.tool.command(&["simulate", "--lifeline"]);
         simulate
             .arg("--scenario")
@@ -148,24 +148,60 @@ impl Stack {
             &self.place.logs(),
             &mut simulate,
         )?);
-        let servers = &prepared.servers;
-        let nats = ServerProcess::start_binary(&servers.nats_server, &text, &home, self.ports.nats);
-        let postgres = Postgres::start_in(
-            &servers.postgres_bin,
-            self.place.postgres(),
-            self.ports.postgres.port(),
-        );
-        let (nats, postgres) = tokio::join!(nats, postgres);
-        self.nats = Some(nats.context("nats-server")?);
-        let postgres = postgres.context("PostgreSQL")?;
-        let admin = home.join(&self.config.provision.database_admin_url_file);
-        std::fs::write(&admin, postgres.admin_url())?;
-        self.postgres = Some(postgres);
+        // One after the other would cost a second of every test.
+        let (nats, postgres) =
+            tokio::join!(self.nats_server(prepared), self.postgres_server(prepared));
+        self.nats = Some(nats?);
+        self.keep(postgres?)?;
         let kubeconfig = self.place.kubeconfigs().join("aegis-ingest.kubeconfig");
         until("the simulated cluster", START, || async {
             kubeconfig.exists()
         })
         .await
+    }
+
+    async fn nats_server(&self, prepared: &Prepared) -> Result<ServerProcess> {
+        let home = self.place.installation();
+        let text = std::fs::read_to_string(home.join("nats-server.conf"))?;
+        let binary = &prepared.servers.nats_server;
+        ServerProcess::start_binary(binary, &text, &home, self.ports.nats)
+            .await
+            .context("nats-server")
+    }
+
+    async fn postgres_server(&self, prepared: &Prepared) -> Result<Postgres> {
+        let binaries = &prepared.servers.postgres_bin;
+        Postgres::start_in(binaries, self.place.postgres(), self.ports.postgres.port())
+            .await
+            .context("PostgreSQL")
+    }
+
+    fn keep(&mut self, postgres: Postgres) -> Result<()> {
+        let home = self.place.installation();
+        let admin = home.join(&self.config.provision.database_admin_url_file);
+        std::fs::write(&admin, postgres.admin_url())?;
+        self.postgres = Some(postgres);
+        Ok(())
+    }
+
+    /// Starts nats-server with the store that it had.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub async fn start_nats(&mut self) -> Result<()> {
+        self.nats = Some(self.nats_server(prepared()?).await?);
+        Ok(())
+    }
+
+    /// Starts PostgreSQL with the data that it had.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub async fn start_postgres(&mut self) -> Result<()> {
+        let postgres = self.postgres_server(prepared()?).await?;
+        self.keep(postgres)
     }
 
     /// The scenario with its first faults a few seconds after the start: tests do not wait for minutes.
@@ -223,20 +259,6 @@ impl Stack {
             how = running.died() => bail!(how),
         }
         self.roles.insert(name, running);
-        Ok(())
-    }
-
-    /// Kills the process of that name as `kill -9` does.
-    ///
-    /// # Errors
-    ///
-    /// When there is none.
-    pub async fn kill(&mut self, name: &str) -> Result<()> {
-        let running = self
-            .roles
-            .remove(name)
-            .with_context(|| format!("no process {name}"))?;
-        running.kill().await;
         Ok(())
     }
 
