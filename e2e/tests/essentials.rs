@@ -149,6 +149,43 @@ async fn each_role_killed_in_the_middle_of_a_story_still_ends_in_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn servers_killed_while_the_executor_stands_still_leave_one_effect() {
+    let mut stack = Stack::start(Options::scenario("corrupt-pod"))
+        .await
+        .unwrap();
+    stack.pause("executor").unwrap();
+    let mut watch = stack.watch().await.unwrap();
+    let warrant = watch
+        .until("a decision", SOON, Entry::warrant)
+        .await
+        .unwrap();
+    let writes = stack.writes().await.unwrap();
+    assert!(writes.is_empty(), "{writes:#?}");
+
+    stack.kill_nats().await.unwrap();
+    stack.kill_postgres().await.unwrap();
+    stack.start_nats().await.unwrap();
+    stack.start_postgres().await.unwrap();
+    stack.go_on("executor").unwrap();
+
+    // The connection of the first watch died with the server.
+    let mut watch = stack.watch().await.unwrap();
+    let verdict = watch
+        .until("the act is judged", SOON, |entry| {
+            let assessment = entry.assessment()?;
+            (assessment.decision == warrant.decision_id).then_some(assessment.verdict)
+        })
+        .await
+        .unwrap();
+    assert_eq!(verdict, AssessmentVerdict::Verified);
+    let writes = stack.writes().await.unwrap();
+    assert_eq!(writes.len(), 1, "{writes:#?}");
+    let said = stack.aegis(&["audit", "verify"]).await.unwrap();
+    assert!(said.contains("holds"), "{said}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tampering_is_found_and_named_and_rebuilt_views_equal_the_kept_ones() {
     let stack = Stack::start(Options::scenario("corrupt-pod"))
         .await
