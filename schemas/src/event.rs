@@ -135,7 +135,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// When they are more than [`codec::MAX_BODY`].
+    /// When they are more than [`codec::MAX_BODY`], or for a dead letter [`codec::MAX_LETTER`].
     pub fn encode(&self) -> Result<Vec<u8>, codec::Error> {
         match self {
             Self::Metric(message) => codec::encode(message),
@@ -148,7 +148,7 @@ impl Event {
             Self::Outcome(message) => codec::encode(message),
             Self::Command(message) => codec::encode(message),
             Self::Access(message) => codec::encode(message),
-            Self::DeadLetter(message) => codec::encode(message),
+            Self::DeadLetter(message) => codec::encode_within(codec::MAX_LETTER, message),
         }
     }
 
@@ -171,7 +171,7 @@ impl Event {
             Kind::Outcome => Self::Outcome(codec::decode(body)?),
             Kind::Command => Self::Command(codec::decode(body)?),
             Kind::Access => Self::Access(codec::decode(body)?),
-            Kind::DeadLetter => Self::DeadLetter(codec::decode(body)?),
+            Kind::DeadLetter => Self::DeadLetter(codec::decode_within(codec::MAX_LETTER, body)?),
         })
     }
 }
