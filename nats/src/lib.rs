@@ -27,11 +27,12 @@ mod receive;
 pub mod retry;
 pub mod server;
 mod service;
-mod snapshot;
+pub mod snapshot;
 pub mod testing;
 pub mod topology;
 
 pub use bus::{Bus, Options, StreamInfo, Tls};
+pub use dead_letters::letter;
 pub use delivery::{Delivery, Failure};
 pub use error::Error;
 pub use publish::{PublishError, Publisher, Stored};

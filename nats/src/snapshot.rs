@@ -8,19 +8,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aegis_schemas::{Digest, Timestamp};
+use aegis_schemas::{Digest, codec};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 
 use crate::kv::store::Store;
 use crate::topology::Bucket;
 use crate::{Bus, Error, metrics};
 
+mod format;
+
+pub use format::{Manifest, Place, pack, unpack};
+
 const CHUNK: usize = 200 * 1024;
 /// How long the marker of a deleted chunk stays.
 const MARKER: Duration = Duration::from_secs(60);
-/// A manifest cannot make us reserve more than this.
-const MAX_STATE: u64 = 1 << 30;
 
 /// The snapshots of one core.
 pub(crate) struct Snapshots {
@@ -33,24 +35,6 @@ pub(crate) struct Snapshots {
     pending_revision: u64,
     /// What may be stored: what the manifest names, and what it named or was about to name.
     pending: BTreeSet<Digest>,
-}
-
-/// Where in the log a snapshot was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
-    /// The stream's epoch.
-    pub(crate) epoch: u16,
-    /// The last message that the state contains.
-    pub(crate) seq: u64,
-    /// The core's `now` then.
-    pub(crate) now: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Manifest {
-    place: Place,
-    size: u64,
-    chunks: Vec<Digest>,
 }
 
 impl Snapshots {
@@ -73,11 +57,7 @@ impl Snapshots {
         let Some(entry) = self.store.get(&key).await? else {
             return Ok(None);
         };
-        let manifest: Manifest =
-            rmp_serde::from_slice(&entry.value).map_err(|error| Error::Malformed {
-                key,
-                reason: error.to_string(),
-            })?;
+        let manifest: Manifest = read(key, &entry.value)?;
         self.revision = entry.revision;
         self.pending.extend(&manifest.chunks);
         let mut packed = Vec::new();
@@ -93,8 +73,7 @@ impl Snapshots {
             }
         }
         self.chunks = manifest.chunks;
-        let size = usize::try_from(manifest.size.min(MAX_STATE)).unwrap_or(usize::MAX);
-        let state = zstd::bulk::decompress(&packed, size);
+        let state = unpack(&packed, manifest.size);
         if let Err(error) = &state {
             tracing::error!(producer = self.producer, %error, "a snapshot cannot be unpacked");
         }
@@ -104,7 +83,7 @@ impl Snapshots {
     /// Keeps `state`. [`Error::Conflict`]: somebody else keeps snapshots of this core.
     pub(crate) async fn save(&mut self, place: Place, state: Vec<u8>) -> Result<(), Error> {
         let size = state.len() as u64;
-        let packing = tokio::task::spawn_blocking(move || zstd::bulk::compress(&state, 3));
+        let packing = tokio::task::spawn_blocking(move || pack(&state));
         let packed = packing
             .await
             .map_err(std::io::Error::other)
@@ -175,11 +154,7 @@ impl Snapshots {
     async fn load_pending(&mut self) -> Result<(), Error> {
         let key = self.pending_key();
         if let Some(entry) = self.store.get(&key).await? {
-            let pending: BTreeSet<Digest> =
-                rmp_serde::from_slice(&entry.value).map_err(|error| Error::Malformed {
-                    key,
-                    reason: error.to_string(),
-                })?;
+            let pending: BTreeSet<Digest> = read(key, &entry.value)?;
             self.pending_revision = entry.revision;
             self.pending.extend(&pending);
         }
@@ -192,11 +167,7 @@ impl Snapshots {
         let Some(entry) = self.store.get(&key).await? else {
             return Ok(None);
         };
-        let place = rmp_serde::from_slice(&entry.value).map_err(|error| Error::Malformed {
-            key,
-            reason: error.to_string(),
-        })?;
-        Ok(Some(place))
+        read(key, &entry.value).map(Some)
     }
 
     /// Says up to which input the outputs are published.
@@ -223,12 +194,21 @@ impl Snapshots {
     }
 }
 
+fn read<T: DeserializeOwned>(key: String, value: &[u8]) -> Result<T, Error> {
+    codec::decode(value).map_err(|error| Error::Malformed {
+        key,
+        reason: error.to_string(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(
         clippy::unwrap_used,
         reason = "a test that cannot build its case fails"
     )]
+
+    use aegis_schemas::Timestamp;
 
     use super::*;
     use crate::Service;
