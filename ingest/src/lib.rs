@@ -3,7 +3,8 @@
 //! Scrapes, Prometheus remote write, AEGIS_INTAKE and a Kubernetes watch are mapped to entities and put
 //! on the log; a sender is told "stored" only after JetStream has stored. What maps is pure and can be
 //! driven without a broker: [`Catalogue`] (objects to signals), [`Mapper`] (samples to batches),
-//! [`exposition`] and [`remote_write`] (bytes to samples), [`heartbeat`]. Everything else is a thin
+//! [`exposition`] and [`remote_write`] (bytes to samples), [`intake`] (messages of others to events),
+//! [`heartbeat`]. Everything else is a thin
 //! shell around them in `sources/`.
 
 pub mod catalogue;
@@ -12,6 +13,7 @@ mod error;
 pub mod exposition;
 mod gate;
 mod heartbeat;
+pub mod intake;
 mod lives;
 pub mod mapper;
 mod metrics;

@@ -4,6 +4,7 @@
 //! where nothing was prepared.
 
 pub mod fence;
+pub mod fuzz;
 pub mod servers;
 pub mod steps;
 

@@ -1,7 +1,9 @@
 //! `cargo xtask`: everything that is done with this repository.
 
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
+use aegis_xtask::fuzz::fuzz;
 use aegis_xtask::servers::{self, Servers};
 use aegis_xtask::steps::{run, step};
 use aegis_xtask::{fence, root, target};
@@ -41,6 +43,17 @@ enum Task {
     Check,
     /// Check who may depend on whom, as written in deny.toml.
     Fence,
+    /// Feed every decoder hostile bytes, and say how many it took without a fault. Needs cargo-fuzz.
+    #[command(
+        after_help = "Examples:\n  cargo xtask fuzz\n  cargo xtask fuzz remote_write --seconds 3600"
+    )]
+    Fuzz {
+        /// Fuzz only this one: a file in fuzz/fuzz_targets, without its extension.
+        target: Option<String>,
+        /// How long each is fuzzed, in seconds.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Get the servers that the tests need and print the variables that name them.
     Servers,
 }
@@ -51,6 +64,9 @@ fn main() -> ExitCode {
         Task::Test { fast } => test(fast),
         Task::Check => check(),
         Task::Fence => fence::check(&root()),
+        Task::Fuzz { target, seconds } => {
+            fuzz(&root(), target.as_deref(), Duration::from_secs(seconds))
+        }
         Task::Servers => servers(),
     };
     match result {
