@@ -5,6 +5,7 @@
 
 pub mod fence;
 pub mod fuzz;
+pub mod kubernetes;
 pub mod servers;
 pub mod steps;
 

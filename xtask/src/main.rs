@@ -4,10 +4,11 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use aegis_xtask::fuzz::fuzz;
+use aegis_xtask::kubernetes::{Programs, Standing};
 use aegis_xtask::servers::{self, Servers};
 use aegis_xtask::steps::{run, step};
 use aegis_xtask::{fence, root, target};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand};
 
 /// Everything that is done with this repository.
@@ -54,8 +55,39 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// A real Kubernetes control plane on this host.
+    ///
+    /// etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok, which plays the kubelets: no
+    /// container runs. Built once with Go, which takes some minutes, or taken from the folder that
+    /// AEGIS_KUBERNETES_BIN names. The tag of its image, or its label aegis.dev/fate, says what becomes of
+    /// a pod: crash-loop, oom-kill, image-pull, slow-start; anything else runs well. A node labelled
+    /// aegis.dev/fate=not-ready is not ready.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  eval $(cargo xtask kubernetes up)\n  kubectl create deployment web --image example.org/web:1 --replicas 3\n  kubectl set image deployment/web web=example.org/web:crash-loop\n  kubectl label node node-1 aegis.dev/fate=not-ready\n  cargo xtask kubernetes down"
+    )]
+    Kubernetes(Kubernetes),
     /// Get the servers that the tests need and print the variables that name them.
     Servers,
+}
+
+#[derive(Subcommand)]
+enum Kubernetes {
+    /// Start it, unless it stands, and print how to reach it.
+    #[command(
+        after_help = "Examples:\n  cargo xtask kubernetes up\n  eval $(cargo xtask kubernetes up --nodes 5)"
+    )]
+    Up {
+        /// How many nodes it has.
+        #[arg(long, default_value_t = 3)]
+        nodes: u32,
+    },
+    /// Stop it and remove all of it.
+    #[command(after_help = "Example:\n  cargo xtask kubernetes down")]
+    Down,
+    /// Say how each server and each node is.
+    #[command(after_help = "Example:\n  cargo xtask kubernetes status")]
+    Status,
 }
 
 fn main() -> ExitCode {
@@ -67,6 +99,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, seconds } => {
             fuzz(&root(), target.as_deref(), Duration::from_secs(seconds))
         }
+        Task::Kubernetes(wanted) => kubernetes(&wanted),
         Task::Servers => servers(),
     };
     match result {
@@ -150,10 +183,48 @@ fn test(fast: bool) -> Result<()> {
     let mut tests = cargo(&["test", "--workspace", "--locked"]);
     if fast {
         tests.args(["--exclude", "aegis-e2e"]);
+    } else if let Some(programs) = step("Kubernetes control plane", Programs::obtain)? {
+        tests.env("AEGIS_KUBERNETES_BIN", programs.folder());
     }
     tests.envs(servers.variables());
     tests.env("AEGIS_BIN", target().join("debug").join("aegis"));
     step("unit, integration and end-to-end tests", || run(&mut tests))
+}
+
+fn kubernetes(wanted: &Kubernetes) -> Result<()> {
+    let standing = Standing::of_checkout();
+    match wanted {
+        Kubernetes::Up { nodes } => {
+            let programs = Programs::obtain()?.context("there is nothing to start")?;
+            let kubeconfig = step("control plane", || standing.up(&programs, *nodes))?;
+            println!("export KUBECONFIG={}", kubeconfig.display());
+        }
+        Kubernetes::Down => {
+            let stood = standing.down()?;
+            eprintln!(
+                "{}",
+                if stood {
+                    "it is gone"
+                } else {
+                    "there was none"
+                }
+            );
+        }
+        Kubernetes::Status => {
+            let found = standing.status()?;
+            let status = found.context("there is none; `cargo xtask kubernetes up` starts one")?;
+            for (name, id, runs) in &status.servers {
+                let how = if *runs { "runs" } else { "ended" };
+                println!("{name:24} {how:10} process {id}");
+            }
+            for (name, ready) in &status.nodes {
+                println!("{name:24} {}", if *ready { "ready" } else { "not ready" });
+            }
+            println!("KUBECONFIG={}", status.kubeconfig.display());
+            ensure!(status.is_whole(), "not all of it runs or answers");
+        }
+    }
+    Ok(())
 }
 
 fn servers() -> Result<()> {
