@@ -5,30 +5,33 @@
 
 mod budget;
 mod change;
+mod config_map;
 mod event;
 mod kind;
 mod manager;
 mod object;
+mod ownership;
 mod pod;
 mod quantity;
 mod revision;
+mod say;
 mod small;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aegis_schemas::signal::{Change, Gone, Sync, SyncPhase};
+use aegis_schemas::signal::Gone;
 use aegis_schemas::{Cluster, Entity, EntityKind, Name, Namespace, Signal, SignalBody, Timestamp};
 use serde_json::Value;
 
 pub use kind::ObjectKind;
 
-use crate::heartbeat::cluster_entity;
 use budget::Budget;
 use event::Events;
 use object::Object;
 use pod::Pod;
 use revision::Kept;
+use say::Out;
 use workload::Workload;
 
 /// What the signals say their source is.
@@ -149,51 +152,12 @@ impl Catalogue {
         out.signals
     }
 
-    /// Everything again, between a begin and an end, so that what is missing is gone.
-    #[must_use]
-    pub fn restate(&self, now: Timestamp, round: u64) -> Vec<Signal> {
-        let mut out = Out::new(now);
-        let kinds: Vec<EntityKind> = self
-            .listed
-            .iter()
-            .filter(|kind| kind.has_state())
-            .map(|kind| kind.entity_kind())
-            .collect();
-        let sync = |phase| {
-            SignalBody::Sync(Sync {
-                phase,
-                round,
-                kinds: kinds.clone(),
-            })
-        };
-        out.push(cluster_entity(&self.cluster), sync(SyncPhase::Begin));
-        // Workloads before their pods, as their names sort it within a namespace.
-        for (entity, body) in &self.said {
-            out.push(entity.clone(), body.clone());
-        }
-        out.push(cluster_entity(&self.cluster), sync(SyncPhase::End));
-        out.signals
-    }
-
     /// Whether every kind that metrics are mapped by was listed.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         ObjectKind::ALL
             .iter()
             .all(|kind| self.listed.contains(kind) || !kind.is_needed())
-    }
-
-    /// The workload that a pod belongs to.
-    #[must_use]
-    pub fn owner_of(&self, namespace: &str, pod: &str) -> Option<Entity> {
-        let namespace = Namespace::parse(namespace).ok()?;
-        let name = Name::parse(pod).ok()?;
-        let entity = self.namespaced(&namespace, EntityKind::Pod, name);
-        match self.pods.get(&entity) {
-            Some(pod) => pod.state.workload.clone(),
-            // Metrics may be faster than the watch, and history tells of pods that are gone.
-            None => self.owner_by_name(&namespace, pod),
-        }
     }
 
     /// The workload of that name in a namespace.
@@ -216,23 +180,6 @@ impl Catalogue {
         &self.cluster
     }
 
-    /// The known workload whose pods are named like that.
-    fn owner_by_name(&self, namespace: &Namespace, pod: &str) -> Option<Entity> {
-        let (most, last) = pod.rsplit_once('-')?;
-        let known = |kind, name: &str| {
-            let entity = self.namespaced(namespace, kind, Name::parse(name).ok()?);
-            self.workloads.contains_key(&entity).then_some(entity)
-        };
-        if last.bytes().all(|byte| byte.is_ascii_digit())
-            && let Some(found) = known(EntityKind::StatefulSet, most)
-        {
-            return Some(found);
-        }
-        most.rsplit_once('-')
-            .and_then(|(deployment, _)| known(EntityKind::Deployment, deployment))
-            .or_else(|| known(EntityKind::DaemonSet, most))
-    }
-
     fn namespaced(&self, namespace: &Namespace, kind: EntityKind, name: Name) -> Entity {
         Entity::namespaced(self.cluster.clone(), namespace.clone(), kind, name)
     }
@@ -246,33 +193,6 @@ impl Catalogue {
             let (cluster, kind) = (self.cluster.clone(), kind.entity_kind());
             Some(Entity::cluster_scoped(cluster, kind, name))
         }
-    }
-
-    /// What a Kubernetes Event is about, if that is something with a state.
-    fn involved(&self, event: Object<'_>) -> Option<Entity> {
-        let about = event
-            .at("/involvedObject")
-            .or_else(|| event.at("/regarding"))?;
-        let text = |key: &str| about.get(key).and_then(Value::as_str).unwrap_or("");
-        let name = Name::parse(text("name")).ok()?;
-        if text("kind") == "Node" {
-            let cluster = self.cluster.clone();
-            return Some(Entity::cluster_scoped(cluster, EntityKind::Node, name));
-        }
-        let namespace = Namespace::parse(text("namespace")).ok()?;
-        let kind = match text("kind") {
-            "Pod" => EntityKind::Pod,
-            "Deployment" => EntityKind::Deployment,
-            "StatefulSet" => EntityKind::StatefulSet,
-            "DaemonSet" => EntityKind::DaemonSet,
-            "HorizontalPodAutoscaler" => EntityKind::HorizontalPodAutoscaler,
-            "ReplicaSet" => {
-                let key = (ObjectKind::ReplicaSet, namespace, name);
-                return self.kept.get(&key)?.owner.clone();
-            }
-            _ => return None,
-        };
-        Some(self.namespaced(&namespace, kind, name))
     }
 
     fn known(&self, kind: ObjectKind) -> Vec<Entity> {
@@ -293,13 +213,6 @@ impl Catalogue {
                 .filter(|entity| entity.kind == kind.entity_kind())
                 .cloned()
                 .collect(),
-        }
-    }
-
-    fn say(&mut self, entity: &Entity, body: SignalBody, out: &mut Out) {
-        if self.said.get(entity) != Some(&body) {
-            self.said.insert(entity.clone(), body.clone());
-            out.push(entity.clone(), body);
         }
     }
 
@@ -392,163 +305,6 @@ impl Catalogue {
             }
             self.say_workload(&owner, out);
         }
-    }
-
-    fn pod(&mut self, entity: &Entity, object: Object<'_>, out: &mut Out) {
-        let workload = self.controller_of_pod(entity, object);
-        if workload.is_none()
-            && let Some(("ReplicaSet", set)) = object.controller()
-            && let (Some(namespace), Ok(set)) = (entity.namespace.clone(), Name::parse(set))
-        {
-            let key = (ObjectKind::ReplicaSet, namespace, set);
-            self.orphans.entry(key).or_default().insert(entity.clone());
-        }
-        let pod = Pod::read(workload.clone(), object);
-        let state = SignalBody::Pod(pod.state.clone());
-        let before = self
-            .pods
-            .insert(entity.clone(), pod)
-            .and_then(|old| old.state.workload);
-        self.say(entity, state, out);
-        if before != workload {
-            self.unlink(entity, before.as_ref(), out);
-        }
-        if let Some(workload) = workload {
-            let pods = self.pods_of.entry(workload.clone()).or_default();
-            pods.insert(entity.clone());
-            self.say_workload(&workload, out);
-        }
-    }
-
-    /// The workload of a pod became known.
-    fn adopt(&mut self, entity: &Entity, workload: &Entity, out: &mut Out) {
-        let Some(pod) = self.pods.get_mut(entity) else {
-            return;
-        };
-        pod.state.workload = Some(workload.clone());
-        let state = SignalBody::Pod(pod.state.clone());
-        self.say(entity, state, out);
-        let pods = self.pods_of.entry(workload.clone()).or_default();
-        pods.insert(entity.clone());
-    }
-
-    fn controller_of_pod(&self, entity: &Entity, object: Object<'_>) -> Option<Entity> {
-        let namespace = entity.namespace.as_ref()?;
-        let (kind, name) = object.controller()?;
-        if kind != "ReplicaSet" {
-            let name = Name::parse(name).ok()?;
-            return Some(self.namespaced(namespace, kind::workload_kind(kind)?, name));
-        }
-        let set = Name::parse(name).ok()?;
-        let key = (ObjectKind::ReplicaSet, namespace.clone(), set);
-        if let Some(set) = self.kept.get(&key) {
-            return set.owner.clone();
-        }
-        // The pod may be seen before its ReplicaSet, which is named after the Deployment and the hash.
-        let hash = object.label("pod-template-hash")?;
-        let deployment = name.strip_suffix(hash)?.strip_suffix('-')?;
-        let name = Name::parse(deployment).ok()?;
-        Some(self.namespaced(namespace, EntityKind::Deployment, name))
-    }
-
-    fn unlink(&mut self, pod: &Entity, workload: Option<&Entity>, out: &mut Out) {
-        let Some(workload) = workload else { return };
-        if let Some(pods) = self.pods_of.get_mut(workload) {
-            pods.remove(pod);
-            if pods.is_empty() {
-                self.pods_of.remove(workload);
-            }
-        }
-        self.say_workload(workload, out);
-    }
-
-    /// A workload's state together with its revisions.
-    fn say_workload(&mut self, entity: &Entity, out: &mut Out) {
-        let Some(workload) = self.workloads.get(entity) else {
-            return;
-        };
-        let mut state = workload.state.clone();
-        state.revisions = self.revisions_of(entity);
-        state.revision = workload.revision(&state.revisions);
-        self.say(entity, SignalBody::Workload(state), out);
-    }
-
-    fn say_budget(&mut self, entity: &Entity, out: &mut Out) {
-        let Some(budget) = self.budgets.get(entity) else {
-            return;
-        };
-        let workloads = self
-            .workloads
-            .iter()
-            .filter(|(workload, _)| workload.namespace == entity.namespace)
-            .filter(|(_, workload)| budget.selects(&workload.pod_labels))
-            .map(|(workload, _)| workload.clone())
-            .collect();
-        let state = budget.state(workloads);
-        self.say(entity, state, out);
-    }
-
-    fn say_budgets(&mut self, namespace: &Namespace, out: &mut Out) {
-        let budgets: Vec<Entity> = self
-            .budgets
-            .keys()
-            .filter(|budget| budget.namespace.as_ref() == Some(namespace))
-            .cloned()
-            .collect();
-        for budget in budgets {
-            self.say_budget(&budget, out);
-        }
-    }
-
-    /// A ConfigMap's change is said of the workloads that use it.
-    fn config_map(&mut self, entity: &Entity, object: Object<'_>, out: &mut Out) {
-        let version = object.text("/metadata/resourceVersion").to_owned();
-        let before = self.config_maps.insert(entity.clone(), version.clone());
-        let before = match before {
-            Some(before) if before != version => before,
-            Some(_) => return,
-            None if self.listed.contains(&ObjectKind::ConfigMap) => "nothing".to_owned(),
-            None => return,
-        };
-        let users = self.workloads.iter().filter(|(workload, facts)| {
-            workload.namespace == entity.namespace
-                && facts.config_maps.contains(entity.name.as_str())
-        });
-        for (workload, facts) in users {
-            let change = Change {
-                what: "configuration".to_owned(),
-                by: manager::latest(object),
-                generation: facts.state.generation,
-                revision: 0,
-                from: format!("config map `{}` at {before}", entity.name),
-                to: format!("config map `{}` at {version}", entity.name),
-            };
-            out.push(workload.clone(), SignalBody::Change(change));
-        }
-    }
-}
-
-/// Collects signals of one moment.
-struct Out {
-    now: Timestamp,
-    signals: Vec<Signal>,
-}
-
-impl Out {
-    const fn new(now: Timestamp) -> Self {
-        Self {
-            now,
-            signals: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, entity: Entity, body: SignalBody) {
-        self.signals.push(Signal {
-            entity,
-            observed: self.now,
-            source: SOURCE.to_owned(),
-            body,
-        });
     }
 }
 

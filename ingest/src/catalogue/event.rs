@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use aegis_schemas::signal::KubernetesEvent;
+use aegis_schemas::{Entity, EntityKind, Name, Namespace};
+use serde_json::Value;
 
 use super::object::Object;
+use super::{Catalogue, ObjectKind};
 
 /// The API server forgets Events after an hour; this bounds what a flood of them can take.
 const MOST: usize = 10_000;
@@ -60,5 +63,34 @@ impl Events {
     pub(super) fn forget(&mut self, object: Object<'_>) {
         // Its place in the order stays until its turn comes: an id is never used again.
         self.counts.remove(&object.uid());
+    }
+}
+
+impl Catalogue {
+    /// What a Kubernetes Event is about, if that is something with a state.
+    pub(super) fn involved(&self, event: Object<'_>) -> Option<Entity> {
+        let about = event
+            .at("/involvedObject")
+            .or_else(|| event.at("/regarding"))?;
+        let text = |key: &str| about.get(key).and_then(Value::as_str).unwrap_or("");
+        let name = Name::parse(text("name")).ok()?;
+        if text("kind") == "Node" {
+            let cluster = self.cluster.clone();
+            return Some(Entity::cluster_scoped(cluster, EntityKind::Node, name));
+        }
+        let namespace = Namespace::parse(text("namespace")).ok()?;
+        let kind = match text("kind") {
+            "Pod" => EntityKind::Pod,
+            "Deployment" => EntityKind::Deployment,
+            "StatefulSet" => EntityKind::StatefulSet,
+            "DaemonSet" => EntityKind::DaemonSet,
+            "HorizontalPodAutoscaler" => EntityKind::HorizontalPodAutoscaler,
+            "ReplicaSet" => {
+                let key = (ObjectKind::ReplicaSet, namespace, name);
+                return self.kept.get(&key)?.owner.clone();
+            }
+            _ => return None,
+        };
+        Some(self.namespaced(&namespace, kind, name))
     }
 }
