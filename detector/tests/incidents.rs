@@ -340,6 +340,50 @@ fn new_pods_that_crash_after_a_change_are_rolled_back_to_what_proved_healthy() {
     assert_eq!(incident.recommendations[0].action, expected);
 }
 
+/// Whoever watches the API server may be away while somebody changes something there.
+#[test]
+fn a_revision_that_no_change_announced_is_a_change() {
+    let by_aegis = ("aegis.dev/decision-id".to_owned(), "d1".to_owned());
+    // Whether Aegis' change was announced, what the new state carries, whether the change is blamed.
+    let table = [
+        (false, None, true),
+        (false, Some(by_aegis), false),
+        (true, None, false),
+    ];
+    for (announced, annotation, blamed) in table {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", 3);
+        if announced {
+            let change = Change {
+                what: "template".to_owned(),
+                by: "aegis-executor".to_owned(),
+                revision: 2,
+                ..Change::default()
+            };
+            log.signal(&cart, SignalBody::Change(change));
+        }
+        let mut changed = state(3, 3, 2);
+        changed.annotations.extend(annotation);
+        changed.managers = [("helm".to_owned(), "replicas, template".to_owned())].into();
+        log.signal(&cart, SignalBody::Workload(changed.clone()));
+        // Stated again, and once without its revisions, as a watch does that has not read them yet.
+        let unread = WorkloadState {
+            revision: 0,
+            ..changed.clone()
+        };
+        log.signal(&cart, SignalBody::Workload(unread));
+        log.signal(&cart, SignalBody::Workload(changed));
+        let mut said = log.pod("cart", 9, false, 4, Some("CrashLoopBackOff"), "rev2");
+        said.extend(log.wait(8));
+        let incident = incidents(&said).pop().unwrap();
+        assert_eq!(incident.kind == FailureKind::BadRollout, blamed);
+        let why = incident.causes[0].because.join("; ");
+        let told =
+            "`helm` changed the template 3 s before: revision 1 (shop:1) -> revision 2 (shop:2)";
+        assert_eq!(why.contains(told), blamed, "{why}");
+    }
+}
+
 #[test]
 fn load_that_fills_the_cpu_is_scaled_out_and_noise_does_not_move_the_number() {
     let mut log = Log::new();

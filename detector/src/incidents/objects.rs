@@ -6,6 +6,13 @@ use aegis_schemas::signal::{Change, PodState, WorkloadState};
 use aegis_schemas::{Entity, EventId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::classify::OWN_MANAGER;
+
+/// The most changes that are remembered of a workload.
+const MAX_CHANGES: usize = 16;
+/// Where the executor writes on an object which decision it carried out last.
+const DECISION: &str = "aegis.dev/decision-id";
+
 /// A change with when it came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct SeenChange {
@@ -22,6 +29,9 @@ pub(super) struct SeenChange {
 pub(super) struct Workload {
     /// Its last stated state.
     pub(super) state: WorkloadState,
+    /// The newest revision that was ever stated of this object, 0 before there was one, and since when.
+    #[serde(default)]
+    pub(super) newest: (i64, Timestamp),
     /// Its recent changes, oldest first.
     pub(super) changes: VecDeque<SeenChange>,
     /// Whom it calls.
@@ -35,6 +45,50 @@ pub(super) struct Workload {
 }
 
 impl Workload {
+    /// Takes in its state. A revision that no change announced is a change: whoever watches the API
+    /// server was away when it was made.
+    pub(super) fn restate(&mut self, now: Timestamp, event: EventId, state: &WorkloadState) {
+        if self.state.uid != state.uid {
+            self.newest = (0, now);
+        }
+        if state.revision > self.newest.0 {
+            if let Some(change) = self.unannounced(state) {
+                self.remember(SeenChange {
+                    event,
+                    at: now,
+                    change,
+                });
+            }
+            self.newest = (state.revision, now);
+        }
+        self.state = state.clone();
+    }
+
+    /// Remembers a change.
+    pub(super) fn remember(&mut self, change: SeenChange) {
+        self.changes.push_back(change);
+        while self.changes.len() > MAX_CHANGES {
+            self.changes.pop_front();
+        }
+    }
+
+    /// The change of the template that led to the newer revision of `state`, unless it is known.
+    fn unannounced(&self, state: &WorkloadState) -> Option<Change> {
+        let (before, since) = self.newest;
+        let announced = self.changes.iter().any(|seen| {
+            let newer = seen.at >= since || seen.change.revision >= state.revision;
+            seen.change.what == "template" && newer
+        });
+        (before > 0 && !announced).then(|| Change {
+            what: "template".to_owned(),
+            by: changed_by(&self.state, state),
+            generation: state.generation,
+            revision: state.revision,
+            from: describe(&self.state, before),
+            to: describe(state, state.revision),
+        })
+    }
+
     /// The hash of the template that it is at.
     pub(super) fn template_hash(&self) -> Option<&str> {
         self.state
@@ -70,6 +124,27 @@ impl Workload {
             .iter()
             .rev()
             .find(|seen| seen.change.what == "template" && seen.change.by != except)
+    }
+}
+
+/// Who changed the template between two states: the executor signs what it does, of others it is only
+/// known who has a part in the template.
+fn changed_by(old: &WorkloadState, new: &WorkloadState) -> String {
+    if old.annotations.get(DECISION) != new.annotations.get(DECISION) {
+        return OWN_MANAGER.to_owned();
+    }
+    let managers = new.managers.iter();
+    let of_template = managers.filter(|(_, fields)| fields.contains("template"));
+    let names: Vec<&str> = of_template.map(|(name, _)| name.as_str()).collect();
+    names.join(", ")
+}
+
+/// A revision in words.
+fn describe(state: &WorkloadState, number: i64) -> String {
+    let mut revisions = state.revisions.iter();
+    match revisions.find(|revision| revision.number == number) {
+        Some(revision) => format!("revision {number} ({})", revision.images.join(", ")),
+        None => format!("revision {number}"),
     }
 }
 

@@ -16,8 +16,6 @@ const MAX_PODS: usize = 50_000;
 const MAX_HEARSAY: usize = 2_000;
 /// The most callees that are remembered of a workload.
 const MAX_CALLEES: usize = 256;
-/// The most changes that are remembered of a workload.
-const MAX_CHANGES: usize = 16;
 /// The most restarts that are remembered of a pod.
 const MAX_RESTARTS: usize = 16;
 
@@ -69,7 +67,7 @@ impl World {
         match &signal.body {
             SignalBody::Workload(state) => {
                 let workload = self.workloads.entry(entity.clone()).or_default();
-                workload.state = state.clone();
+                workload.restate(now, event, state);
                 touched.insert(entity.clone());
             }
             SignalBody::Pod(state) => touched.extend(self.pod(now, event, entity, state)),
@@ -82,14 +80,11 @@ impl World {
             }
             SignalBody::Change(change) => {
                 if let Some(workload) = self.spoken_of(entity) {
-                    workload.changes.push_back(SeenChange {
+                    workload.remember(SeenChange {
                         event,
                         at: now,
                         change: change.clone(),
                     });
-                    while workload.changes.len() > MAX_CHANGES {
-                        workload.changes.pop_front();
-                    }
                     touched.insert(entity.clone());
                 }
             }
