@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aegis_nats::failpoint::{Point, pass};
 use aegis_nats::{Bus, PublishError, Publisher};
 use aegis_schemas::header::Meta;
 use aegis_schemas::{Event, EventId, MetricBatch, Signal, Subject, Timestamp, partition_of};
@@ -59,7 +60,9 @@ impl Outbox {
                 self.message(subject, &Event::Signal(signal.clone()), signal.observed)
             })
             .collect();
+        pass(Point::Handled);
         self.publisher.publish_batch(messages, within).await?;
+        pass(Point::Stored);
         for signal in signals {
             metrics::signal(signal.body.token());
         }

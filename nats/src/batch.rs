@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::failpoint::{Point, pass};
 use crate::receive::{Received, Receiver};
 use crate::retry::Backoff;
 use crate::topology::Durable;
@@ -62,6 +63,7 @@ pub async fn run<S: Sink>(
         };
         let Some(first) = first else { break };
         let batch = collect(&mut queue, first, max, linger).await;
+        pass(Point::Received);
         let (deliveries, ackers) = split(batch);
         let mut backoff = Backoff::standard();
         let mut progress = Instant::now() + PROGRESS_EVERY;
@@ -80,6 +82,7 @@ pub async fn run<S: Sink>(
                 () = tokio::time::sleep(backoff.delay()) => {}
             }
         }
+        pass(Point::Stored);
         acknowledge(&label, &deliveries, &ackers).await;
     }
     // What has arrived is stored if that works at once; the rest comes again after `ack_wait`.

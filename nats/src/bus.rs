@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aegis_schemas::Stream;
-use async_nats::jetstream::{self, stream};
+use async_nats::jetstream::{self, consumer, stream};
 use async_nats::{Client, ConnectOptions, Event};
 use zeroize::Zeroizing;
 
+use crate::topology::Durable;
 use crate::{Error, Publisher, Service, keys, metrics, topology};
 
 /// How to connect.
@@ -79,6 +80,15 @@ pub struct StreamInfo {
     pub bytes: u64,
     /// How many bytes they may take.
     pub max_bytes: u64,
+}
+
+/// What a consumer has before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// Messages that nobody was given yet.
+    pub unread: u64,
+    /// Messages that were given out and not acknowledged.
+    pub unacknowledged: usize,
 }
 
 impl StreamInfo {
@@ -178,6 +188,20 @@ impl Bus {
             messages: info.state.messages,
             bytes: info.state.bytes,
             max_bytes: u64::try_from(info.config.max_bytes).unwrap_or(0),
+        })
+    }
+
+    /// What a consumer has before it.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer, or there is no such consumer.
+    pub async fn backlog(&self, durable: &Durable) -> Result<Backlog, Error> {
+        let endpoint = format!("CONSUMER.INFO.{}.{}", durable.stream, durable.name);
+        let info: consumer::Info = self.call(&endpoint, &serde_json::json!({})).await?;
+        Ok(Backlog {
+            unread: info.num_pending,
+            unacknowledged: info.num_ack_pending,
         })
     }
 

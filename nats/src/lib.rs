@@ -13,6 +13,7 @@ pub mod check;
 mod dead_letters;
 mod delivery;
 mod error;
+pub mod failpoint;
 pub mod floor;
 pub mod in_order;
 pub mod keys;
@@ -31,7 +32,7 @@ pub mod snapshot;
 pub mod testing;
 pub mod topology;
 
-pub use bus::{Bus, Options, StreamInfo, Tls};
+pub use bus::{Backlog, Bus, Options, StreamInfo, Tls};
 pub use dead_letters::letter;
 pub use delivery::{Delivery, Failure};
 pub use error::Error;

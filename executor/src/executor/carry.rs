@@ -1,5 +1,6 @@
 //! The way of a believed warrant to its effect: look, permit, dry-run, claim, look again, write.
 
+use aegis_nats::failpoint::{Point, pass};
 use aegis_nats::kv::{HaltState, Seen};
 use aegis_schemas::{Action, Outcome, PreImage, RefusalCode, Warrant};
 
@@ -146,6 +147,7 @@ impl<B: Board> Executor<B> {
             Ok(held) => held,
             Err(met) => return Ok(Err(met)),
         };
+        pass(Point::Claimed);
         self.still_in_force(warrant).await?;
         trial.unsettled = true;
         let written = self.send(warrant, live, &write, false).await;
@@ -156,6 +158,7 @@ impl<B: Board> Executor<B> {
                 clash(trouble, live, write.evicts()).map(Err)
             }
             Ok(done) => {
+                pass(Point::Written);
                 self.memory().carried_out(warrant);
                 let outcome = self.record(trial, warrant, held, done).await;
                 Ok(Ok(outcome))

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Options;
 use super::keeper::{self, Job};
 use super::machine::Machine;
+use crate::failpoint::{Point, pass};
 use crate::receive::{Received, Receiver};
 use crate::retry::Backoff;
 use crate::snapshot::{Place, Snapshots};
@@ -220,6 +221,7 @@ impl<'a> Tenure<'a> {
     ) -> Result<Option<Ended>, Error> {
         let delivery = &received.delivery;
         let consumer = &self.options.durable.name;
+        pass(Point::Received);
         let taken = delivery
             .input()
             .and_then(|input| line.machine.take(input, delivery.body.len()));
@@ -231,10 +233,13 @@ impl<'a> Tenure<'a> {
                 let published = if silent {
                     Ok(())
                 } else {
-                    match self.in_time(publisher.publish_outputs(&outputs)).await {
+                    pass(Point::Handled);
+                    let published = match self.in_time(publisher.publish_outputs(&outputs)).await {
                         Ok(published) => published,
                         Err(ended) => return Ok(Some(ended)),
-                    }
+                    };
+                    pass(Point::Stored);
+                    published
                 };
                 match published {
                     Ok(()) => observe(line.machine.core(), &input, &outputs),

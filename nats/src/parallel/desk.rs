@@ -10,6 +10,7 @@ use futures::FutureExt;
 use tokio::task::JoinError;
 
 use super::Handler;
+use crate::failpoint::{Point, pass};
 use crate::receive::Received;
 use crate::topology::Durable;
 use crate::{Bus, Failure, dead_letters, metrics};
@@ -103,6 +104,7 @@ impl<H: Handler> Desk<H> {
 async fn work<H: Handler>(shared: Arc<Shared<H>>, lane: String, received: Arc<Received>) -> String {
     let delivery = &received.delivery;
     let durable = &shared.durable;
+    pass(Point::Received);
     let handling = AssertUnwindSafe(shared.handler.handle(delivery));
     let result = handling
         .catch_unwind()
@@ -113,6 +115,7 @@ async fn work<H: Handler>(shared: Arc<Shared<H>>, lane: String, received: Arc<Re
         .is_some_and(|most| delivery.attempt >= most);
     let refused = match result {
         Ok(()) => {
+            pass(Point::Stored);
             metrics::handled(&durable.name, delivery.seq, "ok");
             say(&received, AckKind::Ack).await;
             return lane;
