@@ -3,11 +3,14 @@
 
 mod binary;
 mod control_plane;
+pub mod oracles;
 mod people;
 mod stack;
 mod watch;
+mod witness;
 
 pub use control_plane::ControlPlane;
 pub use people::Person;
-pub use stack::{Options, ROLES, Stack};
+pub use stack::{NATS, Options, POSTGRES, ROLES, Stack};
 pub use watch::{Entry, Watch};
+pub use witness::{Accepted, Witness};

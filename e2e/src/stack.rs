@@ -1,6 +1,9 @@
 //! Everything that runs: servers, the simulated cluster, one process per role.
 
+mod look;
 mod trouble;
+
+pub use trouble::{NATS, POSTGRES};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -85,6 +88,8 @@ pub struct Stack {
     config: Config,
     ports: Ports,
     roles: BTreeMap<&'static str, Running>,
+    /// Where each process answers for its health.
+    admin: BTreeMap<&'static str, String>,
     cluster: Option<Running>,
     postgres: Option<Postgres>,
     nats: Option<ServerProcess>,
@@ -119,6 +124,7 @@ impl Stack {
             config,
             ports,
             roles: BTreeMap::new(),
+            admin: BTreeMap::new(),
             cluster: None,
             postgres: None,
             nats: None,
@@ -238,19 +244,9 @@ impl Stack {
     ///
     /// When it does not get ready.
     pub async fn start_another(&mut self, role: &'static str, name: &'static str) -> Result<()> {
-        let admin = free_address()?;
-        let mut command = self.tool.command(&["run", role, "--lifeline"]);
-        command.args(["--admin", &admin]);
-        let mut running = Running::start(name, &self.place.logs(), &mut command)?;
-        let url = format!("http://{admin}/readyz");
+        let (mut running, admin) = self.launch(role, name, &[])?;
         let ready = async {
-            loop {
-                if reqwest::get(&url)
-                    .await
-                    .is_ok_and(|answer| answer.status().is_success())
-                {
-                    return;
-                }
+            while !is_ready(&admin).await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
@@ -259,7 +255,23 @@ impl Stack {
             how = running.died() => bail!(how),
         }
         self.roles.insert(name, running);
+        self.admin.insert(name, admin);
         Ok(())
+    }
+
+    /// Starts a process with these variables; answers with where it tells of its health.
+    fn launch(
+        &self,
+        role: &str,
+        name: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<(Running, String)> {
+        let admin = free_address()?;
+        let mut command = self.tool.command(&["run", role, "--lifeline"]);
+        command.args(["--admin", &admin]);
+        command.envs(variables.iter().copied());
+        let running = Running::start(name, &self.place.logs(), &mut command)?;
+        Ok((running, admin))
     }
 
     /// The audit log from its beginning.
@@ -268,13 +280,7 @@ impl Stack {
     ///
     /// When PostgreSQL does not answer.
     pub async fn watch(&self) -> Result<Watch> {
-        Watch::open(
-            &self
-                .place
-                .installation()
-                .join(&self.config.audit.database_url_file),
-        )
-        .await
+        Ok(Watch::new(self.reader().await?))
     }
 
     /// Makes a person with these roles and signs them in.
@@ -408,6 +414,11 @@ fn allow_passing(folder: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
     Ok(())
+}
+
+async fn is_ready(admin: &str) -> bool {
+    let answer = reqwest::get(format!("http://{admin}/readyz")).await;
+    answer.is_ok_and(|answer| answer.status().is_success())
 }
 
 fn free_address() -> Result<String> {

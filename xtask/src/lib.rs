@@ -7,6 +7,7 @@ pub mod fence;
 pub mod fuzz;
 pub mod kubernetes;
 pub mod servers;
+pub mod soak;
 pub mod steps;
 
 use std::path::PathBuf;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aegis_xtask::fuzz::fuzz;
 use aegis_xtask::kubernetes::{Programs, Standing};
 use aegis_xtask::servers::{self, Servers};
+use aegis_xtask::soak::Soak;
 use aegis_xtask::steps::{run, step};
 use aegis_xtask::{fence, root, target};
 use anyhow::{Context, Result, bail, ensure};
@@ -67,6 +68,13 @@ enum Task {
         after_help = "Examples:\n  eval $(cargo xtask kubernetes up)\n  kubectl create deployment web --image example.org/web:1 --replicas 3\n  kubectl set image deployment/web web=example.org/web:crash-loop\n  kubectl label node node-1 aegis.dev/fate=not-ready\n  cargo xtask kubernetes down"
     )]
     Kubernetes(Kubernetes),
+    /// Kill what runs while things go wrong, for as long as you like, and check that nothing is lost or
+    /// done twice.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Examples:\n  cargo xtask soak --kills 100\n  cargo xtask soak --kills 20 --seed 7\n  cargo xtask soak --failpoints"
+    )]
+    Soak(Soak),
     /// Get the servers that the tests need and print the variables that name them.
     Servers,
 }
@@ -100,6 +108,7 @@ fn main() -> ExitCode {
             fuzz(&root(), target.as_deref(), Duration::from_secs(seconds))
         }
         Task::Kubernetes(wanted) => kubernetes(&wanted),
+        Task::Soak(soak) => soak.run(),
         Task::Servers => servers(),
     };
     match result {

@@ -1,11 +1,45 @@
 //! What a test does to a running installation: kills, pauses and starts again what runs.
 
+use std::time::Duration;
+
+use aegis_nats::failpoint::{self, Point};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Stack;
+use super::{ROLES, Stack};
+
+/// What [`Stack::crash`] calls the NATS server.
+pub const NATS: &str = "nats-server";
+/// What [`Stack::crash`] calls the database.
+pub const POSTGRES: &str = "postgres";
 
 impl Stack {
+    /// Kills these roles and servers at the same moment, as `kill -9` does, and starts them again, servers
+    /// first. Answers when all of them are ready.
+    ///
+    /// # Errors
+    ///
+    /// When one does not run, or does not get ready again.
+    pub async fn crash(&mut self, services: &[&str]) -> Result<()> {
+        for service in services {
+            match *service {
+                NATS => self.kill_nats().await?,
+                POSTGRES => self.kill_postgres().await?,
+                role => self.kill(role).await?,
+            }
+        }
+        if services.contains(&NATS) {
+            self.start_nats().await?;
+        }
+        if services.contains(&POSTGRES) {
+            self.start_postgres().await?;
+        }
+        for role in ROLES.iter().filter(|role| services.contains(role)) {
+            self.start_role(role).await?;
+        }
+        Ok(())
+    }
+
     /// Kills the process of that name as `kill -9` does.
     ///
     /// # Errors
@@ -18,6 +52,35 @@ impl Stack {
             .with_context(|| format!("no process {name}"))?;
         running.kill().await;
         Ok(())
+    }
+
+    /// Starts a role that is to die when it comes to that place. It may do so before it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn start_to_die(&mut self, role: &'static str, point: Point) -> Result<()> {
+        let variables = [(failpoint::VARIABLE, point.as_str())];
+        let (running, admin) = self.launch(role, role, &variables)?;
+        self.roles.insert(role, running);
+        self.admin.insert(role, admin);
+        Ok(())
+    }
+
+    /// Waits until a role has died by itself, and starts it again.
+    ///
+    /// # Errors
+    ///
+    /// When it lives on, or does not get ready again.
+    pub async fn restart_dead(&mut self, role: &'static str, within: Duration) -> Result<()> {
+        let running = self.roles.get_mut(role);
+        let died = running
+            .with_context(|| format!("no process {role}"))?
+            .died();
+        tokio::time::timeout(within, died)
+            .await
+            .with_context(|| format!("{role} lives on"))?;
+        self.start_role(role).await
     }
 
     /// Stops the process of that name in its tracks, as SIGSTOP does. What it holds it keeps.

@@ -1,0 +1,51 @@
+//! Tests of the whole pipeline for as long as somebody has time.
+
+use std::process::Command;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::servers::Servers;
+use crate::steps::{run, step};
+
+/// What is done, and how often.
+#[derive(Debug, Args)]
+pub struct Soak {
+    /// Kill each of the six roles, nats-server and PostgreSQL so often.
+    #[arg(long, value_name = "N")]
+    kills: Option<u64>,
+    /// Where the moments come from; each story of at most 20 kills a service takes the next seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Let each process die at every step between receiving a message and acknowledging it.
+    #[arg(long)]
+    failpoints: bool,
+}
+
+impl Soak {
+    /// Does it. The last line of JSON of each part has its figures.
+    ///
+    /// # Errors
+    ///
+    /// When something was lost, done twice or not healed, or the servers cannot be had.
+    pub fn run(&self) -> Result<()> {
+        let servers = step("servers", Servers::obtain)?;
+        let kill_nine = |part: &str, variables: &[(&str, String)]| {
+            let mut test = Command::new("cargo");
+            test.args(["test", "--package", "aegis-e2e", "--test", "kill_nine"])
+                .args([part, "--", "--nocapture"])
+                .current_dir(crate::root())
+                .envs(servers.variables())
+                .envs(variables.iter().cloned());
+            step(part, || run(&mut test))
+        };
+        if let Some(kills) = self.kills {
+            let seed = ("AEGIS_SEED", self.seed.to_string());
+            kill_nine("moments", &[("AEGIS_KILLS", kills.to_string()), seed])?;
+        }
+        if self.failpoints {
+            kill_nine("points", &[("AEGIS_DEATHS", "4".to_owned())])?;
+        }
+        Ok(())
+    }
+}
