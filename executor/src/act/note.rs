@@ -72,12 +72,24 @@ fn message(warrant: &Warrant) -> String {
     message.chars().take(MAX_MESSAGE).collect()
 }
 
-/// Kubernetes reads no more than six digits after the point.
+/// A MicroTime, which a real API server takes with six digits after the point and no other number.
 fn micros(now: Timestamp) -> String {
     let text = Timestamp::from_millis(now.as_millis()).to_string();
-    if text.contains('.') {
-        text
-    } else {
-        text.replace('Z', ".000000Z")
+    let text = text.trim_end_matches('Z');
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    format!("{whole}.{fraction:0<6}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_an_event_has_six_digits_after_the_point() {
+        for (millis, end) in [(0, "00.000000Z"), (700, "00.700000Z"), (743, "00.743000Z")] {
+            let text = micros(Timestamp::from_millis(1_700_000_040_000 + millis));
+            assert!(text.ends_with(end), "{text}");
+            assert_eq!(text.len(), "2023-11-14T22:14:00.000000Z".len(), "{text}");
+        }
     }
 }
