@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use aegis_simulator::api::Api;
-use aegis_simulator::{SCENARIOS, Scenario, Simulation};
+use aegis_simulator::{Guest, SCENARIOS, Scenario, Simulation};
 use anyhow::{Context, Result};
 use clap::Args;
 use tokio::net::TcpListener;
@@ -32,6 +32,10 @@ pub struct Simulate {
     /// Where the Kubernetes API listens.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7712")]
     listen: SocketAddr,
+    /// Play the scenario in a real cluster instead: the folder of its kubelet's and deployer's kubeconfig
+    /// files and of its audit log, as `cargo xtask demo --kubernetes` makes it.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "listen")]
+    cluster: Option<PathBuf>,
     /// Where the workloads' metrics are.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7713")]
     metrics: SocketAddr,
@@ -65,23 +69,48 @@ impl Simulate {
             let bound = TcpListener::bind(address).await;
             bound.with_context(|| format!("cannot listen on `{address}` for {what}"))
         };
-        let api = bind(self.listen, "the Kubernetes API").await?;
         let metrics = bind(self.metrics, "metrics").await?;
-        let (listen, seen) = (api.local_addr()?, metrics.local_addr()?);
-
+        let seen = metrics.local_addr()?;
         let stop = CancellationToken::new();
         tokio::spawn(run::signals(stop.clone()));
         if self.lifeline {
             run::until_input_ends(stop.clone());
         }
-        let simulation = Simulation::new(scenario, self.seed, jiff::Timestamp::now()).await?;
-        if let Some(folder) = &self.kubeconfig_dir {
-            kubeconfigs(folder, listen)?;
+        if let Some(cluster) = &self.cluster {
+            let guest = Guest::join(scenario, self.seed, cluster).await?;
+            self.give(|user| {
+                let file = cluster.join(format!("{user}.kubeconfig"));
+                std::fs::read_to_string(&file)
+                    .with_context(|| format!("cannot read `{}`", file.display()))
+            })?;
+            eprintln!("metrics http://{seen}/metrics, faults http://{seen}/simulation");
+            return Ok(guest.serve(metrics, stop).await?);
         }
+        let api = bind(self.listen, "the Kubernetes API").await?;
+        let listen = api.local_addr()?;
+        let simulation = Simulation::new(scenario, self.seed, jiff::Timestamp::now()).await?;
+        self.give(|user| Ok(Api::kubeconfig(listen, user)))?;
         eprintln!(
             "Kubernetes API http://{listen}, metrics http://{seen}/metrics, faults http://{seen}/simulation"
         );
         simulation.serve(api, metrics, stop).await?;
+        Ok(())
+    }
+
+    /// Writes the kubeconfig files where they are wanted. The one that others wait for is the last.
+    fn give(&self, text: impl Fn(&str) -> Result<String>) -> Result<()> {
+        let Some(folder) = &self.kubeconfig_dir else {
+            return Ok(());
+        };
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+        for user in USERS {
+            let file = folder.join(format!("{user}.kubeconfig"));
+            let half = file.with_extension("part");
+            std::fs::write(&half, text(user)?)
+                .and_then(|()| std::fs::rename(&half, &file))
+                .with_context(|| format!("cannot write `{}`", file.display()))?;
+        }
         Ok(())
     }
 }
@@ -104,18 +133,4 @@ fn scenario(named: &str) -> Result<Scenario> {
         }
     };
     Scenario::parse(&text).with_context(|| format!("scenario `{named}`"))
-}
-
-/// The file that others wait for is written last.
-fn kubeconfigs(folder: &Path, address: SocketAddr) -> Result<()> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-    for user in USERS {
-        let file = folder.join(format!("{user}.kubeconfig"));
-        let half = file.with_extension("part");
-        std::fs::write(&half, Api::kubeconfig(address, user))
-            .and_then(|()| std::fs::rename(&half, &file))
-            .with_context(|| format!("cannot write `{}`", file.display()))?;
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! A real Kubernetes control plane for a test, in a folder that goes with it.
 
 use std::ops::Deref;
+use std::path::Path;
 
 use aegis_xtask::kubernetes::{Options, Plane, Programs};
 use anyhow::Result;
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 pub struct ControlPlane {
     plane: Plane,
     // The folder goes last.
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl ControlPlane {
@@ -26,7 +27,13 @@ impl ControlPlane {
         };
         let home = tempfile::Builder::new().prefix("aegis-kube-").tempdir()?;
         let plane = Plane::start(&programs, home.path(), options)?;
-        Ok(Some(Self { plane, _home: home }))
+        Ok(Some(Self { plane, home }))
+    }
+
+    /// The folder with its kubeconfig files and its audit log.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.home.path()
     }
 }
 

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::binary::{Prepared, prepared};
-use crate::{Person, Watch};
+use crate::{ControlPlane, Person, Watch};
 
 /// Every role, in the order in which they are started.
 pub const ROLES: [&str; 6] = [
@@ -42,6 +42,7 @@ const START: Duration = Duration::from_secs(60);
 /// What the simulated cluster does, and how Aegis is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
+    real: Option<std::sync::Arc<ControlPlane>>,
     scenario: String,
     seed: u64,
     roles: Vec<&'static str>,
@@ -53,6 +54,7 @@ impl Options {
     #[must_use]
     pub fn scenario(name: &str) -> Self {
         Self {
+            real: None,
             scenario: name.to_owned(),
             seed: 1,
             roles: ROLES.to_vec(),
@@ -80,10 +82,19 @@ impl Options {
         self.roles = roles.to_vec();
         self
     }
+
+    /// The scenario in a real cluster that is made for the simulator.
+    #[must_use]
+    pub fn real(mut self, cluster: ControlPlane) -> Self {
+        self.real = Some(std::sync::Arc::new(cluster));
+        self
+    }
 }
 
 /// A running installation; all of it ends with this value.
 pub struct Stack {
+    // Held so that it lives as long.
+    _real: Option<std::sync::Arc<ControlPlane>>,
     tool: Tool,
     config: Config,
     ports: Ports,
@@ -120,6 +131,7 @@ impl Stack {
         }
         let tool = Tool::of(prepared.aegis.clone(), place.config(), place.session());
         let mut stack = Self {
+            _real: options.real.clone(),
             tool,
             config,
             ports,
@@ -143,12 +155,15 @@ impl Stack {
         let mut simulate = self.tool.command(&["simulate", "--lifeline"]);
         simulate
             .arg("--scenario")
-            .arg(self.scenario(&options.scenario)?)
+            .arg(self.scenario(options)?)
             .args(["--seed", &options.seed.to_string()])
-            .args(["--listen", &self.ports.kubernetes.to_string()])
             .args(["--metrics", &self.ports.workloads.to_string()])
             .arg("--kubeconfig-dir")
             .arg(self.place.kubeconfigs());
+        match &options.real {
+            Some(real) => simulate.arg("--cluster").arg(real.folder()),
+            None => simulate.args(["--listen", &self.ports.kubernetes.to_string()]),
+        };
         self.cluster = Some(Running::start(
             "simulate",
             &self.place.logs(),
@@ -211,7 +226,10 @@ impl Stack {
     }
 
     /// The scenario with its first faults a few seconds after the start: tests do not wait for minutes.
-    fn scenario(&self, named: &str) -> Result<PathBuf> {
+    fn scenario(&self, options: &Options) -> Result<PathBuf> {
+        let named = options.scenario.as_str();
+        // Aegis is to see the cluster before the fault, and starts slowly beside a real control plane.
+        let at = if options.real.is_some() { 40 } else { 5 };
         let built_in = SCENARIOS.iter().find(|(name, _)| *name == named);
         let text = match built_in {
             Some((_, text)) => (*text).to_owned(),
@@ -220,7 +238,7 @@ impl Stack {
             }
         };
         let lines = text.lines().map(|line| match line.split_once(" = ") {
-            Some(("at", at)) if at.ends_with("m\"") => "at = \"5s\"".to_owned(),
+            Some(("at", late)) if late.ends_with("m\"") => format!("at = \"{at}s\""),
             Some(("jitter", _)) => "jitter = \"2s\"".to_owned(),
             _ => line.to_owned(),
         });

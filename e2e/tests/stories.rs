@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use aegis_e2e::{Entry, Options, Stack, Watch};
+use aegis_e2e::{ControlPlane, Entry, Options, Stack, Watch};
 use aegis_schemas::{
     AccessOutcome, Action, AssessmentVerdict, CauseKind, Event, FailureKind, Incident,
     OutcomePhase, PreImage, Verdict, Warrant,
 };
+use aegis_xtask::kubernetes;
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(120);
@@ -94,11 +95,28 @@ async fn high_cpu_is_scaled_out() {
     stack.stop().await;
 }
 
+/// The scenario on a real control plane; `None` on a machine that cannot have one.
+async fn really(scenario: &'static str) -> Option<Stack> {
+    let start = || ControlPlane::start(&kubernetes::Options::for_the_simulator());
+    let cluster = tokio::task::spawn_blocking(start).await.unwrap().unwrap()?;
+    let options = Options::scenario(scenario).real(cluster);
+    Some(Stack::start(options).await.unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_crash_looping_pod_recovers() {
-    let stack = Stack::start(Options::scenario("corrupt-pod"))
-        .await
-        .unwrap();
+    let stack = Stack::start(Options::scenario("corrupt-pod")).await;
+    recovers(stack.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_crash_looping_pod_recovers_on_a_real_control_plane() {
+    if let Some(stack) = really("corrupt-pod").await {
+        recovers(stack).await;
+    }
+}
+
+async fn recovers(stack: Stack) {
     let mut watch = stack.watch().await.unwrap();
     let opened = incident(&mut watch, "catalog", FailureKind::CrashLoop).await;
     assert_eq!(opened.causes[0].kind, CauseKind::ReplicaState);
@@ -124,9 +142,18 @@ async fn the_crash_looping_pod_recovers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_rollout_is_rolled_back() {
-    let stack = Stack::start(Options::scenario("bad-rollout"))
-        .await
-        .unwrap();
+    let stack = Stack::start(Options::scenario("bad-rollout")).await;
+    is_rolled_back(stack.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_rollout_is_rolled_back_on_a_real_control_plane() {
+    if let Some(stack) = really("bad-rollout").await {
+        is_rolled_back(stack).await;
+    }
+}
+
+async fn is_rolled_back(stack: Stack) {
     let mut watch = stack.watch().await.unwrap();
     let opened = watch
         .until("an incident after the rollout", SOON, |entry| {

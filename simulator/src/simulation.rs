@@ -1,32 +1,22 @@
 //! A whole simulated cluster: its API server, its workloads, its faults, and the way to watch them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
-use crate::api::Api;
-use crate::metrics::{self, Sample};
+use crate::api::{Api, Entry};
+use crate::metrics::Sample;
+use crate::pages::{self, Inhabited};
 use crate::scenario::Scenario;
 use crate::world::World;
 
-/// How often the cluster moves on in real time.
-const PACE: Duration = Duration::from_millis(200);
 /// How long workloads may take to become ready, simulated seconds.
 const READY_WITHIN: i64 = 300;
-/// The user whose deletions of pods are acts.
-const EXECUTOR: &str = "aegis-executor";
 
 /// A simulated cluster with what runs in it.
 #[derive(Debug)]
@@ -112,16 +102,7 @@ impl Simulation {
         self.seen = version;
         let entries = self.api.journal_since(self.read);
         self.read += entries.len();
-        for entry in &entries {
-            let acted = entry.user == EXECUTOR
-                && entry.changed
-                && !entry.dry_run
-                && entry.resource == "pods";
-            if acted && (entry.verb == "delete" || entry.subresource == "eviction") {
-                self.world
-                    .note_restart(&format!("{}/{}", entry.namespace, entry.name));
-            }
-        }
+        self.world.note_writes(&entries);
         self.world.refresh().await
     }
 
@@ -156,76 +137,22 @@ impl Simulation {
     ) -> Result<(), Error> {
         let server = self.api.clone();
         let shared = Arc::new(Mutex::new(self));
-        let router = Router::new()
-            .route("/metrics", get(page))
-            .route("/api/v1/query_range", get(query_range))
-            .route("/simulation", get(status))
-            .route("/journal", get(journal))
-            .with_state(shared.clone());
         let kubernetes = async { server.serve(api, stop.clone()).await.map_err(Error::Serve) };
-        let pages = async {
-            let served = axum::serve(metrics, router);
-            let served = served.with_graceful_shutdown(stop.clone().cancelled_owned());
-            served.await.map_err(Error::Serve)
-        };
-        let running = run(shared, stop.clone());
-        tokio::try_join!(kubernetes, pages, running)?;
+        tokio::try_join!(kubernetes, pages::run(shared, metrics, stop.clone()))?;
         Ok(())
     }
 }
 
-/// Moves the cluster on until `stop`.
-async fn run(shared: Arc<Mutex<Simulation>>, stop: CancellationToken) -> Result<(), Error> {
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            _ = pace.tick() => {}
-        }
-        shared.lock().await.tick(Timestamp::now()).await?;
+impl Inhabited for Simulation {
+    fn world(&mut self) -> &mut World {
+        &mut self.world
     }
-}
 
-async fn page(State(shared): State<Arc<Mutex<Simulation>>>) -> Response {
-    let samples = {
-        let mut simulation = shared.lock().await;
-        // As of this moment: otherwise rates would show how often the cluster moves on.
-        simulation.world.run_to(Timestamp::now());
-        simulation.samples()
-    };
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, metrics::text(&samples)).into_response()
-}
-
-/// The parameters of `query_range`.
-#[derive(Deserialize)]
-struct Asked {
-    query: String,
-    start: f64,
-    end: f64,
-    step: f64,
-}
-
-async fn query_range(
-    State(shared): State<Arc<Mutex<Simulation>>>,
-    Query(asked): Query<Asked>,
-) -> Response {
-    let simulation = shared.lock().await;
-    let history = simulation.world.history();
-    match history.query_range(&asked.query, asked.start, asked.end, asked.step) {
-        Ok(answer) => axum::Json(answer).into_response(),
-        Err(error) => {
-            let body = json!({"status": "error", "errorType": "bad_data", "error": error});
-            (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
-        }
+    fn journal(&self) -> Vec<Entry> {
+        self.api.journal()
     }
-}
 
-async fn journal(State(shared): State<Arc<Mutex<Simulation>>>) -> axum::Json<Value> {
-    axum::Json(json!(shared.lock().await.api.journal()))
-}
-
-async fn status(State(shared): State<Arc<Mutex<Simulation>>>) -> axum::Json<Value> {
-    axum::Json(shared.lock().await.status())
+    async fn pass(&mut self, now: Timestamp) -> Result<(), Error> {
+        self.tick(now).await
+    }
 }

@@ -27,9 +27,13 @@ enum Task {
     /// Gets nats-server and PostgreSQL if they are missing, builds, starts every role, injects faults,
     /// and tells each incident's story. Arguments go to `aegis demo`: see `cargo xtask demo -- --help`.
     #[command(
-        after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --seed 7 --scenario scenarios/memory-leak.toml\n  cargo xtask demo --check\n  cargo xtask demo --clean"
+        after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --seed 7 --scenario scenarios/memory-leak.toml\n  cargo xtask demo --check\n  cargo xtask demo --kubernetes\n  cargo xtask demo --clean"
     )]
     Demo {
+        /// On a real Kubernetes control plane (see `cargo xtask kubernetes`): real objects, real rollouts;
+        /// the simulator plays the kubelets.
+        #[arg(long)]
+        kubernetes: bool,
         /// Arguments of `aegis demo`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -100,7 +104,10 @@ enum Kubernetes {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
-        Task::Demo { arguments } => demo(&arguments),
+        Task::Demo {
+            kubernetes,
+            arguments,
+        } => demo(kubernetes, &arguments),
         Task::Test { fast } => test(fast),
         Task::Check => check(),
         Task::Fence => fence::check(&root()),
@@ -126,13 +133,14 @@ fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-fn demo(arguments: &[String]) -> Result<()> {
+fn demo(kubernetes: bool, arguments: &[String]) -> Result<()> {
     if arguments.iter().any(|argument| argument == "--clean") {
-        let fetched = servers::folder();
-        if fetched.exists() {
-            std::fs::remove_dir_all(&fetched)
-                .with_context(|| format!("cannot remove `{}`", fetched.display()))?;
-            eprintln!("removed {}", fetched.display());
+        for made in [servers::folder(), aegis_xtask::kubernetes::demo_folder()] {
+            if made.exists() {
+                std::fs::remove_dir_all(&made)
+                    .with_context(|| format!("cannot remove `{}`", made.display()))?;
+                eprintln!("removed {}", made.display());
+            }
         }
     }
     let wants_servers = !arguments
@@ -152,7 +160,18 @@ fn demo(arguments: &[String]) -> Result<()> {
     step("build (the first time takes some minutes)", || {
         run(&mut cargo(&["build", "--package", "aegis"]))
     })?;
-    replace(binary.arg("demo").args(arguments))
+    binary.arg("demo").args(arguments);
+    if kubernetes && wants_servers {
+        let programs = step("Kubernetes control plane", Programs::obtain)?;
+        let programs = programs.context("the demo runs without --kubernetes")?;
+        step("control plane", || {
+            aegis_xtask::kubernetes::for_the_demo(&programs)
+        })?;
+        binary
+            .arg("--cluster")
+            .arg(aegis_xtask::kubernetes::demo_folder());
+    }
+    replace(&mut binary)
 }
 
 /// Becomes the demo, so that signals and the exit code are its own.

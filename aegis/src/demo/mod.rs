@@ -52,6 +52,10 @@ pub struct Demo {
     /// Remove everything that the demo made.
     #[arg(long)]
     clean: bool,
+    /// Break things in a real cluster instead, which `cargo xtask demo --kubernetes` starts: the folder of
+    /// its kubeconfig files and its audit log.
+    #[arg(long, value_name = "FOLDER")]
+    cluster: Option<PathBuf>,
     /// Where it keeps everything.
     #[arg(long, env = "AEGIS_DEMO_DIR", default_value = "target/demo")]
     dir: PathBuf,
@@ -114,9 +118,11 @@ impl Demo {
         let play = Play {
             scenario: scenario(&self.scenario)?,
             seed: self.seed,
+            cluster: self.cluster.clone(),
         };
+        let cluster = self.cluster.as_ref().map_or("simulated", |_| "real");
         step(
-            "nats-server, PostgreSQL, the simulated cluster",
+            &format!("nats-server, PostgreSQL, the workloads in a {cluster} cluster"),
             stage.open(place, &ports, &tool, Some(&play)),
         )
         .await?;

@@ -27,13 +27,15 @@ pub struct Stage {
     aegis: Option<Running>,
 }
 
-/// What the simulated cluster does.
+/// What the cluster does.
 #[derive(Clone, Debug)]
 pub struct Play {
     /// A file, or the name of a scenario that is built in.
     pub scenario: String,
     /// What all randomness comes from.
     pub seed: u64,
+    /// The folder of a real cluster to play in, instead of a simulated one.
+    pub cluster: Option<PathBuf>,
 }
 
 impl Stage {
@@ -185,7 +187,10 @@ fn simulate(place: &Place, ports: &Ports, tool: &Tool, play: &Play) -> Command {
     let mut command = tool.command(&["simulate", "--lifeline"]);
     command.arg("--scenario").arg(&play.scenario);
     command.arg("--seed").arg(play.seed.to_string());
-    command.arg("--listen").arg(ports.kubernetes.to_string());
+    match &play.cluster {
+        Some(cluster) => command.arg("--cluster").arg(cluster),
+        None => command.arg("--listen").arg(ports.kubernetes.to_string()),
+    };
     command.arg("--metrics").arg(ports.workloads.to_string());
     command.arg("--kubeconfig-dir").arg(folder);
     command

@@ -28,7 +28,8 @@ pub struct Entry {
     pub name: String,
     /// Whether `dryRun=All` was set: nothing was written.
     pub dry_run: bool,
-    /// Whether the object changed (always false for a dry run).
+    /// Whether the object changed (always false for a dry run). A real server does not tell: what it
+    /// took counts as a change.
     pub changed: bool,
     /// A digest of the request's body, "" without one.
     pub digest: String,
@@ -36,6 +37,57 @@ pub struct Entry {
     pub decision_id: Option<String>,
     /// The resource version after the write.
     pub resource_version: u64,
+}
+
+impl Entry {
+    /// The write that an event of a real server's audit log tells of, by the same rules.
+    pub(crate) fn from_audit(event: &Value) -> Option<Self> {
+        let text = |at: &str| {
+            event
+                .pointer(at)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let verb = text("/verb");
+        let code = event
+            .pointer("/responseStatus/code")
+            .and_then(Value::as_u64)?;
+        let written = matches!(
+            verb,
+            "create" | "update" | "patch" | "delete" | "deletecollection"
+        ) && (200..300).contains(&code);
+        let (user, kind) = (text("/user/username"), text("/objectRef/resource"));
+        let subresource = text("/objectRef/subresource");
+        let no_act = user.starts_with("system:") || kind == "leases" || subresource == "status";
+        if !written || no_act {
+            return None;
+        }
+        let resource = match text("/objectRef/apiGroup") {
+            "" => kind.to_owned(),
+            group => format!("{kind}.{group}"),
+        };
+        let generated = text("/responseObject/metadata/name");
+        let name = Some(text("/objectRef/name")).filter(|name| !name.is_empty());
+        let body = event.get("requestObject").unwrap_or(&Value::Null);
+        // The options of a deletion are its body.
+        let dry_run = text("/requestURI").contains("dryRun=All")
+            || body["dryRun"].as_array().is_some_and(|all| !all.is_empty());
+        let version = text("/responseObject/metadata/resourceVersion");
+        Some(Self {
+            time: text("/requestReceivedTimestamp").parse().ok()?,
+            user: user.to_owned(),
+            verb: verb.to_owned(),
+            resource,
+            subresource: subresource.to_owned(),
+            namespace: text("/objectRef/namespace").to_owned(),
+            name: name.unwrap_or(generated).to_owned(),
+            dry_run,
+            changed: !dry_run,
+            digest: digest(body),
+            decision_id: decision_id(body),
+            resource_version: version.parse().unwrap_or(0),
+        })
+    }
 }
 
 /// The digest of a body.
@@ -65,5 +117,55 @@ pub(crate) fn decision_id(body: &Value) -> Option<String> {
         }
         Value::Array(items) => items.iter().find_map(decision_id),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(user: &str, verb: &str, code: u16, uri: &str) -> Value {
+        json!({
+            "kind": "Event", "stage": "ResponseComplete", "verb": verb, "requestURI": uri,
+            "user": {"username": user}, "requestReceivedTimestamp": "2026-11-29T10:00:00.5Z",
+            "objectRef": {"resource": "deployments", "apiGroup": "apps", "namespace": "shop", "name": "web"},
+            "responseStatus": {"code": code},
+            "requestObject": [{"op": "add", "value": "d-1",
+                "path": "/metadata/annotations/aegis.dev~1decision-id"}],
+            "responseObject": {"metadata": {"name": "web", "resourceVersion": "71"}},
+        })
+    }
+
+    #[test]
+    fn an_audit_event_of_an_accepted_write_is_an_entry() {
+        let found =
+            Entry::from_audit(&event("aegis-executor", "patch", 200, "/x")).expect("a write");
+        assert_eq!(found.resource, "deployments.apps");
+        assert_eq!(found.decision_id.as_deref(), Some("d-1"));
+        assert_eq!((found.changed, found.resource_version), (true, 71));
+        let by_query = event("aegis-executor", "patch", 200, "/x?dryRun=All");
+        let mut by_body = event("aegis-executor", "delete", 200, "/x");
+        by_body["requestObject"] = json!({"kind": "DeleteOptions", "dryRun": ["All"]});
+        for dry in [by_query, by_body] {
+            let dry = Entry::from_audit(&dry).expect("a write");
+            assert_eq!((dry.dry_run, dry.changed), (true, false));
+        }
+    }
+
+    #[test]
+    fn reads_refusals_and_the_writes_of_controllers_are_no_entries() {
+        for (user, verb, code) in [
+            ("aegis-executor", "get", 200),
+            ("aegis-executor", "patch", 409),
+            ("system:kube-controller-manager", "update", 200),
+        ] {
+            assert_eq!(
+                Entry::from_audit(&event(user, verb, code, "/x")),
+                None,
+                "{user} {verb} {code}"
+            );
+        }
     }
 }

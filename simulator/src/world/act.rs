@@ -5,7 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::World;
+use crate::api::Entry;
 
+/// The user whose deletions of pods are acts.
+const EXECUTOR: &str = "aegis-executor";
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
 const DECISION: &str = "/metadata/annotations/aegis.dev~1decision-id";
 
@@ -77,10 +80,19 @@ impl World {
         }
     }
 
-    /// Records that Aegis replaced the pod `namespace/name`.
-    pub(crate) fn note_restart(&mut self, pod: &str) {
-        if let Some(place) = self.pods.get(pod).and_then(|pod| pod.place) {
-            self.note(place, &["restart_pod"]);
+    /// Records the pods that Aegis replaced with these writes.
+    pub(crate) fn note_writes(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let acted = entry.user == EXECUTOR && entry.changed && entry.resource == "pods";
+            if !acted || (entry.verb != "delete" && entry.subresource != "eviction") {
+                continue;
+            }
+            let pod = self
+                .pods
+                .get(&format!("{}/{}", entry.namespace, entry.name));
+            if let Some(place) = pod.and_then(|pod| pod.place) {
+                self.note(place, &["restart_pod"]);
+            }
         }
     }
 }

@@ -58,8 +58,13 @@ impl User {
 pub(super) struct Files(PathBuf);
 
 impl Files {
+    /// The folder with nothing in it that an earlier control plane remembered.
     pub(super) fn new(folder: &Path) -> Result<Self> {
         let folder = std::path::absolute(folder)?;
+        for name in ["etcd", "logs", "certificates"] {
+            remove(fs::remove_dir_all(folder.join(name)))?;
+        }
+        remove(fs::remove_file(folder.join("audit.log")))?;
         for name in ["logs", "certificates"] {
             let made = fs::create_dir_all(folder.join(name));
             made.with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
@@ -139,6 +144,16 @@ pub(super) fn put(path: &Path, text: &str) -> Result<()> {
     opened
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// What is not there need not be removed.
+fn remove(removed: std::io::Result<()>) -> Result<()> {
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("cannot remove what is left of an earlier control plane")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// All Stages in one text; those of pods only if kwok is to be their kubelet.

@@ -6,8 +6,17 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
-/// Reads process ids until its input ends, which it does when the starter is gone, however that died.
-const SCRIPT: &str = "while read -r id; do ids=\"$ids $id\"; done; kill -KILL $ids";
+/// `watch ID` takes a process into care, `follow ID` waits for another's end. When its input ends, which
+/// it does when the starter is gone, however that died, it kills what it watches.
+const SCRIPT: &str = r#"
+while read -r order id; do
+  case $order in
+    watch) ids="$ids $id" ;;
+    follow) while kill -0 "$id"; do sleep 1; done ;;
+  esac
+done
+kill -KILL $ids
+"#;
 
 /// A shell that waits for the end of this process. It does not act when it is dropped.
 #[derive(Debug)]
@@ -28,8 +37,20 @@ impl Guardian {
 
     /// Takes one more process into care.
     pub(super) fn watch(&mut self, id: u32) -> Result<()> {
+        self.order("watch", id)
+    }
+
+    /// Acts when this process ends, whatever program it becomes until then.
+    pub(super) fn hand_over(mut self) -> Result<()> {
+        self.order("follow", std::process::id())?;
+        // Dropped, it would be stopped.
+        std::mem::forget(self);
+        Ok(())
+    }
+
+    fn order(&mut self, order: &str, id: u32) -> Result<()> {
         let input = self.0.stdin.as_mut().context("the guardian has no input")?;
-        writeln!(input, "{id}").context("the guardian is gone")
+        writeln!(input, "{order} {id}").context("the guardian is gone")
     }
 }
 
@@ -65,6 +86,20 @@ mod tests {
         for one in &mut sleepers {
             assert_eq!(one.wait().unwrap().signal(), Some(9));
         }
+    }
+
+    #[test]
+    fn what_was_handed_over_lives_as_long_as_its_new_owner() {
+        let mut sleeper = sleeper();
+        let mut owner = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut guardian = Guardian::start().unwrap();
+        guardian.watch(sleeper.id()).unwrap();
+        guardian.order("follow", owner.id()).unwrap();
+        drop(guardian.0.stdin.take());
+        assert!(sleeper.try_wait().unwrap().is_none());
+        owner.kill().unwrap();
+        owner.wait().unwrap();
+        assert_eq!(sleeper.wait().unwrap().signal(), Some(9));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::files::{Files, User};
 use super::guardian::Guardian;
 use super::process::Process;
-use super::{Client, Programs};
+use super::{Client, Options, Programs, arguments};
 
 /// How long it may take until everything is ready.
 const START: Duration = Duration::from_secs(90);
@@ -25,52 +25,6 @@ const SERVERS: [&str; 3] = [
     "system:kwok",
 ];
 const MASTERS: &str = "system:masters";
-/// Those that would need a cloud, addresses to give away, or kubelets that ask for certificates.
-const CONTROLLERS: &str = "*,-nodeipam,-cloud-node-lifecycle,-route,-service-lb-controller,-certificatesigningrequest-signing-controller";
-
-/// What a control plane is to be.
-#[derive(Clone, Debug)]
-pub struct Options {
-    nodes: u32,
-    users: Vec<(String, Vec<String>)>,
-    pods: bool,
-}
-
-impl Default for Options {
-    /// One node, whose pods kwok runs, and the user `admin`, who may do everything.
-    fn default() -> Self {
-        Self {
-            nodes: 1,
-            users: Vec::new(),
-            pods: true,
-        }
-    }
-}
-
-impl Options {
-    /// So many nodes, `node-1` and so on.
-    #[must_use]
-    pub const fn nodes(mut self, nodes: u32) -> Self {
-        self.nodes = nodes;
-        self
-    }
-
-    /// One more user, in those groups beside `system:authenticated`. Nobody may do anything without a
-    /// role.
-    #[must_use]
-    pub fn user(mut self, name: &str, groups: &[&str]) -> Self {
-        let groups = groups.iter().map(|&group| group.to_owned()).collect();
-        self.users.push((name.to_owned(), groups));
-        self
-    }
-
-    /// Somebody else writes the status of pods and ends them; kwok minds the nodes alone.
-    #[must_use]
-    pub const fn without_kubelet(mut self) -> Self {
-        self.pods = false;
-        self
-    }
-}
 
 /// A control plane that runs. It ends with this value, and with this process however that ends.
 #[derive(Debug)]
@@ -84,7 +38,8 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Starts a control plane in `folder` and waits until it takes pods. Blocks; about 5 s.
+    /// Starts a control plane in `folder`, where nothing is kept of an earlier one, and waits until it
+    /// takes pods. Blocks; about 5 s.
     ///
     /// # Errors
     ///
@@ -125,18 +80,22 @@ impl Plane {
         for user in &plane.users {
             plane.files.write_kubeconfig(user, &plane.url)?;
         }
-        plane.run(programs, "etcd", &etcd_arguments(&plane.files, etcd, peers))?;
-        let arguments = api_server_arguments(&plane.files, api, etcd);
+        plane.run(
+            programs,
+            "etcd",
+            &arguments::etcd(&plane.files, etcd, peers),
+        )?;
+        let arguments = arguments::api_server(&plane.files, api, etcd);
         plane.run(programs, "kube-apiserver", &arguments)?;
         plane.until("kube-apiserver", |plane| {
             let client = plane.client("admin")?;
             Ok(client.send("GET", "/readyz", "", None)?.code == 200)
         })?;
-        let arguments = controller_arguments(&plane.files);
+        let arguments = arguments::controller_manager(&plane.files);
         plane.run(programs, "kube-controller-manager", &arguments)?;
-        let arguments = scheduler_arguments(&plane.files);
+        let arguments = arguments::scheduler(&plane.files);
         plane.run(programs, "kube-scheduler", &arguments)?;
-        plane.run(programs, "kwok", &kwok_arguments(&plane.files))?;
+        plane.run(programs, "kwok", &arguments::kwok(&plane.files))?;
         plane.add_nodes(options.nodes)?;
         plane.until("a node", |plane| plane.takes_pods(options.nodes))?;
         Ok(plane)
@@ -247,6 +206,19 @@ impl Plane {
         self.files.logs()
     }
 
+    /// Leaves the servers to whatever program this process becomes: they end when that does.
+    ///
+    /// # Errors
+    ///
+    /// When the process that is to end them is gone.
+    pub fn hand_over(mut self) -> Result<()> {
+        if let Some(guardian) = self.guardian.take() {
+            guardian.hand_over()?;
+        }
+        self.processes.clear();
+        Ok(())
+    }
+
     /// Leaves the servers running; answers name and process id of each, in the order of their start.
     pub(super) fn leave(mut self) -> Vec<(&'static str, u32)> {
         self.guardian = None;
@@ -279,84 +251,6 @@ fn node(number: u32) -> Value {
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
         "status": {"capacity": room, "allocatable": room},
     })
-}
-
-fn etcd_arguments(files: &Files, clients: SocketAddr, peers: SocketAddr) -> Vec<String> {
-    let (clients, peers) = (format!("http://{clients}"), format!("http://{peers}"));
-    vec![
-        format!("--data-dir={}", files.text("etcd")),
-        format!("--listen-client-urls={clients}"),
-        format!("--advertise-client-urls={clients}"),
-        format!("--listen-peer-urls={peers}"),
-        format!("--initial-advertise-peer-urls={peers}"),
-        format!("--initial-cluster=default={peers}"),
-        // A machine that loses power loses the test as well.
-        "--unsafe-no-fsync".to_owned(),
-        "--log-level=error".to_owned(),
-    ]
-}
-
-fn api_server_arguments(files: &Files, listen: SocketAddr, etcd: SocketAddr) -> Vec<String> {
-    vec![
-        format!("--etcd-servers=http://{etcd}"),
-        "--bind-address=127.0.0.1".to_owned(),
-        "--advertise-address=127.0.0.1".to_owned(),
-        format!("--secure-port={}", listen.port()),
-        format!("--cert-dir={}", files.text("certificates")),
-        format!("--token-auth-file={}", files.text("tokens.csv")),
-        "--authorization-mode=RBAC".to_owned(),
-        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-        format!(
-            "--service-account-key-file={}",
-            files.text("service-account.pub")
-        ),
-        format!(
-            "--service-account-signing-key-file={}",
-            files.text("service-account.key")
-        ),
-        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-        "--endpoint-reconciler-type=none".to_owned(),
-        format!("--audit-policy-file={}", files.text("audit-policy.yaml")),
-        format!("--audit-log-path={}", files.text("audit.log")),
-    ]
-}
-
-fn controller_arguments(files: &Files) -> Vec<String> {
-    let kubeconfig = files.kubeconfig("system:kube-controller-manager");
-    vec![
-        format!("--kubeconfig={}", kubeconfig.display()),
-        "--leader-elect=false".to_owned(),
-        // Nobody asks for its health: a process that ended is seen.
-        "--secure-port=0".to_owned(),
-        format!(
-            "--service-account-private-key-file={}",
-            files.text("service-account.key")
-        ),
-        format!("--controllers={CONTROLLERS}"),
-        // It is alone with its API server.
-        "--kube-api-qps=200".to_owned(),
-        "--kube-api-burst=400".to_owned(),
-    ]
-}
-
-fn scheduler_arguments(files: &Files) -> Vec<String> {
-    let kubeconfig = files.kubeconfig("system:kube-scheduler");
-    vec![
-        format!("--kubeconfig={}", kubeconfig.display()),
-        "--leader-elect=false".to_owned(),
-        "--secure-port=0".to_owned(),
-    ]
-}
-
-fn kwok_arguments(files: &Files) -> Vec<String> {
-    vec![
-        format!("--kubeconfig={}", files.kubeconfig("system:kwok").display()),
-        format!("--config={}", files.text("stages.yaml")),
-        "--manage-all-nodes=true".to_owned(),
-        "--node-ip=127.0.0.1".to_owned(),
-        // Without leases a controller takes every node for lost after 50 s.
-        "--node-lease-duration-seconds=40".to_owned(),
-    ]
 }
 
 /// Ports of this host that were free a moment ago.

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::files::put;
-use super::plane::{Options, Plane, is_ready};
+use super::plane::{Plane, is_ready};
 use super::process::stop;
-use super::{Client, Programs};
+use super::{Client, Options, Programs};
 
 /// The place of a control plane that outlives whoever started it.
 #[derive(Clone, Debug)]
