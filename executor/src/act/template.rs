@@ -8,8 +8,9 @@ use super::{Answer, ApiServer, Live, live};
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const TEMPLATE_HASH: &str = "pod-template-hash";
-/// What a ControllerRevision is labelled with. Pods of a StatefulSet carry its whole name instead.
-const REVISION_HASH: &str = "controller.kubernetes.io/hash";
+/// What a ControllerRevision of a StatefulSet and one of a DaemonSet is labelled with. Pods of a
+/// StatefulSet carry its whole name instead.
+const REVISION_HASHES: [&str; 2] = ["controller.kubernetes.io/hash", "controller-revision-hash"];
 
 /// The template of `revision`, if there is one with that hash: a number may have been given anew.
 pub(crate) async fn of_revision(
@@ -72,11 +73,13 @@ fn of_controller_revision(object: &DynamicObject, revision: i64, hash: &str) -> 
         return None;
     }
     let metadata = &object.metadata;
-    let label = metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(REVISION_HASH));
-    if label.is_none_or(|label| label != hash) && metadata.name.as_deref() != Some(hash) {
+    let labels = metadata.labels.as_ref();
+    let labelled = |label: &&str| {
+        labels
+            .and_then(|labels| labels.get(*label))
+            .is_some_and(|is| is == hash)
+    };
+    if !REVISION_HASHES.iter().any(labelled) && metadata.name.as_deref() != Some(hash) {
         return None;
     }
     let mut template = object.data.pointer("/data/spec/template")?.clone();

@@ -246,6 +246,34 @@ async fn a_stateful_set_is_scaled_and_rolled_back_by_its_controller_revision() {
 }
 
 #[tokio::test]
+async fn a_daemon_set_is_rolled_back_by_the_hash_that_its_pods_carry() {
+    let mut world = World::new().await;
+    world
+        .create("apps/v1", "DaemonSet", Some("shop"), workload("db", "v1"))
+        .await;
+    world.pass(30);
+    let sets = world.objects("apps/v1", "DaemonSet", Some("shop"));
+    let before = sets.get("db").await.unwrap();
+    let pods = world.pods().await;
+    let mut labels = pods.into_iter().filter_map(|pod| pod.metadata.labels);
+    let hash = labels.find_map(|mut labels| labels.remove("controller-revision-hash"));
+    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "bad" }] } } } });
+    let patch = kube::api::Patch::Merge(image);
+    sets.patch("db", &Default::default(), &patch).await.unwrap();
+    world.pass(30);
+    let rollback = Action::Rollback {
+        revision: 1,
+        template_hash: hash.unwrap(),
+    };
+    let db = sets.get("db").await.unwrap();
+    let warrant = world.warrant_for(EntityKind::DaemonSet, &db, 10, rollback);
+    let outcome = world.carry_out(&warrant).await;
+    assert_eq!(outcome.phase, OutcomePhase::Applied, "{}", outcome.message);
+    let db = sets.get("db").await.unwrap();
+    assert_eq!(db.data["spec"]["template"], before.data["spec"]["template"]);
+}
+
+#[tokio::test]
 async fn a_claim_without_a_write_is_taken_over() {
     let mut world = World::new().await;
     let warrant = world.warrant(10, SCALE).await;

@@ -230,6 +230,7 @@ impl World {
         let name = workload.metadata.name.as_ref().unwrap();
         let gvk = match kind {
             EntityKind::StatefulSet => "apps/v1/StatefulSet",
+            EntityKind::DaemonSet => "apps/v1/DaemonSet",
             _ => DEPLOYMENT,
         };
         let target = Target {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::pods::{is_active, is_finished, readiness};
+use super::revisions::POD_LABEL;
 use super::{portion, scheduler};
 use crate::api::cluster::Cluster;
 use crate::api::eviction::is_ready;
@@ -13,14 +14,14 @@ use crate::api::json;
 use crate::api::resources::Kind;
 use crate::api::store::Key;
 
-const REVISION: &str = "controller-revision-hash";
-
 impl Cluster {
     pub(super) fn daemon_set(&mut self, key: &Key, set: &Arc<Value>) {
         if json::terminating(set) {
             return;
         }
+        let prefix = format!("{}-", json::name(set));
         let revision = self.revision_of(Kind::DaemonSet, set);
+        let revision = revision.strip_prefix(&prefix).unwrap_or(&revision);
         let template = &set["spec"]["template"];
         let nodes: Vec<String> = self
             .store
@@ -39,14 +40,13 @@ impl Cluster {
         }
         for node in &nodes {
             if !placed.contains_key(node) {
-                let labels = [(REVISION, revision.clone())];
-                let prefix = format!("{}-", json::name(set));
+                let labels = [(POD_LABEL, revision.to_owned())];
                 let kind = Kind::DaemonSet;
                 self.make_pod(kind, set, template, &prefix, &labels, Some(node));
             }
         }
-        self.update_daemons(set, &placed, &revision);
-        self.daemon_status(key, set, nodes.len(), &revision);
+        self.update_daemons(set, &placed, revision);
+        self.daemon_status(key, set, nodes.len(), revision);
     }
 
     fn update_daemons(&mut self, set: &Value, placed: &BTreeMap<String, Arc<Value>>, wanted: &str) {
@@ -111,7 +111,7 @@ impl Cluster {
 
 fn revision(pod: &Value) -> &str {
     pod.pointer("/metadata/labels")
-        .and_then(|labels| labels.get(REVISION))
+        .and_then(|labels| labels.get(POD_LABEL))
         .and_then(Value::as_str)
         .unwrap_or("")
 }

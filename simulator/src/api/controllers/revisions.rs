@@ -9,6 +9,10 @@ use crate::api::resources::Kind;
 use crate::api::store::Key;
 use crate::api::{identity, json};
 
+/// What pods are labelled with: those of a StatefulSet with the name of their revision, those of a
+/// DaemonSet with its hash.
+pub(super) const POD_LABEL: &str = "controller-revision-hash";
+
 impl Cluster {
     /// The name of the revision of the owner's present template, made or
     /// given the highest number when needed.
@@ -43,8 +47,11 @@ impl Cluster {
             "data": data,
             "revision": highest + 1,
         });
-        let label = ["metadata", "labels", "controller.kubernetes.io/hash"];
-        json::set(&mut revision, &label, hash);
+        let label = match kind {
+            Kind::DaemonSet => POD_LABEL,
+            _ => "controller.kubernetes.io/hash",
+        };
+        json::set(&mut revision, &["metadata", "labels", label], hash);
         self.make(Kind::ControllerRevision, revision);
         self.forget_revisions(owner, known);
         name

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::pods::{is_active, is_finished, readiness};
+use super::revisions::POD_LABEL;
 use crate::api::cluster::Cluster;
 use crate::api::eviction::is_ready;
 use crate::api::json;
 use crate::api::resources::Kind;
 use crate::api::store::Key;
-
-const REVISION: &str = "controller-revision-hash";
 
 impl Cluster {
     pub(super) fn stateful_set(&mut self, key: &Key, set: &Arc<Value>) {
@@ -96,7 +95,7 @@ impl Cluster {
             .template_at(json::namespace(set), revision)
             .unwrap_or_else(|| set["spec"]["template"].clone());
         let labels = [
-            (REVISION, revision.to_owned()),
+            (POD_LABEL, revision.to_owned()),
             ("statefulset.kubernetes.io/pod-name", name.clone()),
             ("apps.kubernetes.io/pod-index", ordinal.to_string()),
         ];
@@ -163,7 +162,7 @@ impl Cluster {
 
 fn revision(pod: &Value) -> &str {
     pod.pointer("/metadata/labels")
-        .and_then(|labels| labels.get(REVISION))
+        .and_then(|labels| labels.get(POD_LABEL))
         .and_then(Value::as_str)
         .unwrap_or("")
 }
