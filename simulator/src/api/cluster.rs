@@ -52,6 +52,9 @@ impl Cluster {
 
     /// Stores `object` if it differs from what is there; counts its
     /// generation and records its managers. A dry run returns what would be.
+    ///
+    /// The generation counts changes of the spec and the begin of deletion;
+    /// that of a Deployment counts changes of its annotations as well.
     pub(crate) fn commit(
         &mut self,
         key: &Key,
@@ -65,9 +68,14 @@ impl Cluster {
             let generation = old
                 .as_deref()
                 .map_or(0, |old| json::int(old, "/metadata/generation", 1));
-            let raised = old
-                .as_deref()
-                .is_none_or(|old| old.get("spec") != object.get("spec"));
+            let raised = old.as_deref().is_none_or(|old| {
+                old.get("spec") != object.get("spec")
+                    || json::terminating(old) != json::terminating(&object)
+                    || (key.kind == Kind::Deployment
+                        && writer.subresource != "status"
+                        && old["metadata"].get("annotations")
+                            != object["metadata"].get("annotations"))
+            });
             let generation = generation + i64::from(raised);
             json::set(&mut object, &["metadata", "generation"], generation);
         }

@@ -39,7 +39,7 @@ impl Cluster {
         }
         if !json::text(&object, "/metadata/resourceVersion").is_empty() {
             let why = "resourceVersion should not be set on objects to be created";
-            return Err(Refusal::bad_request(why));
+            return Err(Refusal::internal(why));
         }
         // A node registers itself with its status.
         if resource.has_status() && resource.kind != Kind::Node {
@@ -69,11 +69,8 @@ impl Cluster {
         match self.store.get(&Key::new(kind, "", &call.namespace)) {
             None => Err(Refusal::not_found(kind.resource(), &call.namespace)),
             Some(namespace) if json::terminating(namespace) => {
-                let why = format!(
-                    "unable to create new content in namespace {} because it is being terminated",
-                    call.namespace
-                );
-                Err(Refusal::forbidden(call.resource, json::name(object), &why))
+                let name = json::name(object);
+                Err(Refusal::terminating(call.resource, name, &call.namespace))
             }
             Some(_) => Ok(()),
         }

@@ -35,6 +35,11 @@ pub(crate) fn fill(kind: Kind, object: &mut Value) {
         Kind::StatefulSet => {
             default(object, &["spec", "replicas"], 1);
             default(object, &["spec", "podManagementPolicy"], "OrderedReady");
+            default(object, &["spec", "serviceName"], "");
+            for event in ["whenDeleted", "whenScaled"] {
+                let policy = ["spec", "persistentVolumeClaimRetentionPolicy", event];
+                default(object, &policy, "Retain");
+            }
             default(object, &["spec", "revisionHistoryLimit"], 10);
             default(object, &["spec", "updateStrategy", "type"], "RollingUpdate");
             if json::text(object, "/spec/updateStrategy/type") == "RollingUpdate" {

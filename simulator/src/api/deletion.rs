@@ -45,31 +45,29 @@ impl Options {
         );
         if !self.uid.is_empty() && self.uid != uid {
             let why = format!(
-                "Precondition failed: UID in precondition: {}, UID in object meta: {uid}",
+                "the UID in the precondition ({}) does not match the UID in record ({uid}). The \
+                 object might have been deleted and then recreated",
                 self.uid
             );
-            return Err(Refusal::conflict(resource, name, &why));
+            return Err(Refusal::precondition(resource, name, &why));
         }
         if !self.resource_version.is_empty() && self.resource_version != version {
             let why = format!(
-                "Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in \
-                 object meta: {version}",
+                "the ResourceVersion in the precondition ({}) does not match the ResourceVersion \
+                 in record ({version}). The object might have been modified",
                 self.resource_version
             );
-            return Err(Refusal::conflict(resource, name, &why));
+            return Err(Refusal::precondition(resource, name, &why));
         }
         Ok(())
     }
 }
 
 impl Cluster {
-    /// Deletes an object; what is left of it while it terminates.
+    /// Deletes an object; what is left of it while it terminates. A dry run says what would be left.
     pub(crate) fn delete(&mut self, key: &Key, options: &Options) -> Option<Arc<Value>> {
         let old = self.store.get(key).cloned()?;
-        if options.dry_run {
-            return Some(old);
-        }
-        if options.propagation == "Orphan" {
+        if options.propagation == "Orphan" && !options.dry_run {
             self.orphan(json::uid(&old));
         }
         let mut new = (*old).clone();
@@ -86,7 +84,9 @@ impl Cluster {
         let grace = grace(key.kind, &old, options.grace);
         let held = !json::list(&new, "/metadata/finalizers").is_empty();
         if grace == 0 && !held && key.kind != Kind::Namespace {
-            self.remove(key);
+            if !options.dry_run {
+                self.remove(key);
+            }
             return None;
         }
         let pending = json::int(&old, "/metadata/deletionGracePeriodSeconds", i64::MAX);
@@ -103,19 +103,14 @@ impl Cluster {
         if key.kind == Kind::Namespace {
             json::set(&mut new, &["status", "phase"], "Terminating");
         }
-        Some(self.commit(key, new, &Writer::new("kube-apiserver", ""), false))
+        let writer = Writer::new("kube-apiserver", "");
+        Some(self.commit(key, new, &writer, options.dry_run))
     }
 
     /// Removes a terminating object that nothing holds any more.
     pub(crate) fn finish(&mut self, key: &Key) -> bool {
-        let Some(object) = self.store.get(key) else {
-            return false;
-        };
-        let free = json::terminating(object)
-            && json::list(object, "/metadata/finalizers").is_empty()
-            && key.kind != Kind::Namespace
-            && json::int(object, "/metadata/deletionGracePeriodSeconds", 0) == 0;
-        free && self.remove(key).is_some()
+        let object = self.store.get(key);
+        object.is_some_and(|object| is_free(key, object)) && self.remove(key).is_some()
     }
 
     /// Takes `uid` off the owners of all its dependents.
@@ -136,6 +131,14 @@ impl Cluster {
             );
         }
     }
+}
+
+/// Whether nothing holds a terminating object any more.
+pub(crate) fn is_free(key: &Key, object: &Value) -> bool {
+    json::terminating(object)
+        && json::list(object, "/metadata/finalizers").is_empty()
+        && key.kind != Kind::Namespace
+        && json::int(object, "/metadata/deletionGracePeriodSeconds", 0) == 0
 }
 
 /// Removes the owner references for which `gone` holds.

@@ -11,9 +11,13 @@ use super::resources::Resource;
 #[error("{message}")]
 pub(crate) struct Refusal {
     pub(crate) code: StatusCode,
+    /// "" when the server gives none.
     reason: &'static str,
     message: String,
-    details: Value,
+    /// Null when the server gives none.
+    details: Box<Value>,
+    /// Where a list that expired may go on, "" otherwise.
+    resume: String,
 }
 
 impl Refusal {
@@ -22,12 +26,22 @@ impl Refusal {
             code,
             reason,
             message: message.into(),
-            details: json!({}),
+            details: Box::default(),
+            resume: String::new(),
         }
     }
 
+    /// Says that there are details, and none.
+    pub(crate) fn vague(mut self) -> Self {
+        *self.details = json!({});
+        self
+    }
+
     fn about(mut self, resource: &Resource, name: &str) -> Self {
-        self.details = json!({ "name": name, "kind": resource.plural });
+        *self.details = json!({ "kind": resource.plural });
+        if !name.is_empty() {
+            self.details["name"] = name.into();
+        }
         if !resource.group.is_empty() {
             self.details["group"] = resource.group.into();
         }
@@ -45,16 +59,24 @@ impl Refusal {
 
     /// The body of the answer.
     pub(crate) fn status(&self) -> Value {
-        json!({
+        let mut status = json!({
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
-            "details": self.details,
             "code": self.code.as_u16(),
-        })
+        });
+        if !self.reason.is_empty() {
+            status["reason"] = self.reason.into();
+        }
+        if !self.resume.is_empty() {
+            status["metadata"]["continue"] = self.resume.as_str().into();
+        }
+        if !self.details.is_null() {
+            status["details"] = (*self.details).clone();
+        }
+        status
     }
 
     pub(crate) fn is_not_found(&self) -> bool {
@@ -69,21 +91,31 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!("Request entity too large: limit is {limit}");
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLarge",
+            message,
+        )
+    }
+
     pub(crate) fn no_such_path() -> Self {
         let message = "the server could not find the requested resource";
-        Self::new(StatusCode::NOT_FOUND, "NotFound", message)
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message).vague()
     }
 
     pub(crate) fn no_such_method() -> Self {
         let message = "the server does not allow this method on the requested resource";
         let code = StatusCode::METHOD_NOT_ALLOWED;
-        Self::new(code, "MethodNotAllowed", message)
+        Self::new(code, "MethodNotAllowed", message).vague()
     }
 
-    pub(crate) fn media_type() -> Self {
-        let message = "the body of the request was in an unknown format - accepted media types \
-            include: application/json-patch+json, application/merge-patch+json, \
-            application/strategic-merge-patch+json, application/apply-patch+yaml";
+    pub(crate) fn media_type(accepted: &str) -> Self {
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: \
+             {accepted}"
+        );
         let code = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self::new(code, "UnsupportedMediaType", message)
     }
@@ -102,6 +134,16 @@ impl Refusal {
         let resource_name = resource.qualified();
         let message = format!("Operation cannot be fulfilled on {resource_name} \"{name}\": {why}");
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name)
+    }
+
+    /// A deletion means another object, or an older state of this one.
+    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = resource.qualified_kind();
+        let message = format!("Operation cannot be fulfilled on {kind} \"{name}\": {why}");
+        let mut refusal =
+            Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name);
+        refusal.details["kind"] = resource.name.into();
+        refusal
     }
 
     /// Someone else wrote since the caller read.
@@ -137,17 +179,42 @@ impl Refusal {
     /// `test` included: it does not say which line.
     pub(crate) fn patch_failed() -> Self {
         let message = "the server rejected our request due to an error in our request";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).vague()
+    }
+
+    /// What a patch makes of an object is none of its kind.
+    pub(crate) fn patched_to_nothing(why: &str) -> Self {
+        let why = format!("Invalid value: {why}");
+        let message = format!(" \"\" is invalid: patch: {why}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+            .vague()
+            .caused("FieldValueInvalid", &why, Some("patch"))
     }
 
     /// A value that breaks a rule of its kind.
     pub(crate) fn invalid(resource: &Resource, name: &str, field: &str, why: &str) -> Self {
+        Self::all_invalid(resource, name, &[(field, why)])
+    }
+
+    /// Values that break rules of their kind: fields, and what is wrong with each.
+    pub(crate) fn all_invalid(resource: &Resource, name: &str, faults: &[(&str, &str)]) -> Self {
         let kind = resource.qualified_kind();
-        let message = format!("{kind} \"{name}\" is invalid: {field}: {why}");
-        let mut refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
-            .about(resource, name)
-            .caused("FieldValueInvalid", why, Some(field));
+        let listed: Vec<_> = faults
+            .iter()
+            .map(|(field, why)| format!("{field}: {why}"))
+            .collect();
+        let listed = match listed.as_slice() {
+            [one] => one.clone(),
+            more => format!("[{}]", more.join(", ")),
+        };
+        let message = format!("{kind} \"{name}\" is invalid: {listed}");
+        let mut refusal =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(resource, name);
         refusal.details["kind"] = resource.name.into();
+        let causes = faults
+            .iter()
+            .map(|(field, why)| json!({ "reason": fault(why), "message": why, "field": field }));
+        refusal.details["causes"] = causes.collect();
         refusal
     }
 
@@ -163,9 +230,17 @@ impl Refusal {
             .caused("", why, None)
     }
 
-    pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("{} \"{name}\" is forbidden: {why}", resource.qualified());
-        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
+    /// Nothing new comes into a namespace that is being deleted.
+    pub(crate) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+        let message = format!(
+            "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} \
+             because it is being terminated",
+            resource.qualified()
+        );
+        let why = format!("namespace {namespace} is being terminated");
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
+            .about(resource, name)
+            .caused("NamespaceTerminating", &why, Some("metadata.namespace"))
     }
 
     /// The client's place in the history is no longer kept.
@@ -174,19 +249,41 @@ impl Refusal {
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
-    /// A disruption budget has no room.
-    pub(crate) fn budget(name: &str, why: &str) -> Self {
-        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
-        let code = StatusCode::TOO_MANY_REQUESTS;
-        let mut refusal =
-            Self::new(code, "TooManyRequests", message).caused("DisruptionBudget", why, None);
-        refusal.details["name"] = name.into();
+    /// The rest of a list is no longer that of its beginning; with `token` it goes on all the same.
+    pub(crate) fn expired_page(token: &str) -> Self {
+        let message = "The provided continue parameter is too old to display a consistent list \
+            result. You can start a new list without the continue parameter, or use the continue \
+            token in this response to retrieve the remainder of the results. Continuing with the \
+            provided token results in an inconsistent list - objects that were created, modified, \
+            or deleted between the time the first chunk was returned and now may show up in the \
+            list.";
+        let mut refusal = Self::new(StatusCode::GONE, "Expired", message);
+        token.clone_into(&mut refusal.resume);
         refusal
     }
 
-    pub(crate) fn internal(message: &str) -> Self {
-        let code = StatusCode::INTERNAL_SERVER_ERROR;
-        Self::new(code, "InternalError", message)
+    /// A disruption budget has no room.
+    pub(crate) fn budget(why: &str) -> Self {
+        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message)
+            .vague()
+            .caused("DisruptionBudget", why, None)
+    }
+
+    /// What the real server does not expect either: an error without a reason.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+}
+
+/// The reason of a cause, which its words begin with.
+fn fault(why: &str) -> &'static str {
+    match why.split(':').next() {
+        Some("Required value") => "FieldValueRequired",
+        Some("Forbidden") => "FieldValueForbidden",
+        Some("Unsupported value") => "FieldValueNotSupported",
+        Some("Duplicate value") => "FieldValueDuplicate",
+        _ => "FieldValueInvalid",
     }
 }
 

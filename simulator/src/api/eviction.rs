@@ -20,18 +20,26 @@ impl Cluster {
             .get(key)
             .cloned()
             .ok_or_else(|| Refusal::not_found(resource, &key.name))?;
-        options.check(resource, &pod)?;
         let phase = json::text(&pod, "/status/phase");
         let unbudgeted =
             json::terminating(&pod) || matches!(phase, "Pending" | "Succeeded" | "Failed");
-        if !unbudgeted {
-            self.spend_budget(key, &pod, options.dry_run)?;
+        let spent = if unbudgeted {
+            None
+        } else {
+            self.spent_budget(key, &pod)?
+        };
+        // Only then: who means another pod hears of the budget first.
+        options.check(resource, &pod)?;
+        if let Some(spent) = spent.filter(|_| !options.dry_run) {
+            let key = Key::of(Kind::PodDisruptionBudget, &spent);
+            self.commit(&key, spent, &Writer::new("kube-apiserver", "status"), false);
         }
         self.delete(key, options);
         Ok(())
     }
 
-    fn spend_budget(&mut self, key: &Key, pod: &Value, dry_run: bool) -> Result<(), Refusal> {
+    /// The pod's budget with one disruption less, if it has one that counts the pod.
+    fn spent_budget(&self, key: &Key, pod: &Value) -> Result<Option<Value>, Refusal> {
         let labels = pod.pointer("/metadata/labels").unwrap_or(&Value::Null);
         let budgets: Vec<_> = self
             .store
@@ -40,7 +48,7 @@ impl Cluster {
             .cloned()
             .collect();
         let budget = match budgets.as_slice() {
-            [] => return Ok(()),
+            [] => return Ok(None),
             [budget] => budget,
             _ => {
                 return Err(Refusal::internal(
@@ -54,12 +62,12 @@ impl Cluster {
         if int("/status/observedGeneration") < int("/metadata/generation") {
             let why =
                 format!("The disruption budget {name} is still being processed by the server.");
-            return Err(Refusal::budget(&key.name, &why));
+            return Err(Refusal::budget(&why));
         }
         let (healthy, wanted) = (int("/status/currentHealthy"), int("/status/desiredHealthy"));
         let always = json::text(budget, "/spec/unhealthyPodEvictionPolicy") == "AlwaysAllow";
         if !is_ready(pod) && (always || (healthy >= wanted && wanted > 0)) {
-            return Ok(());
+            return Ok(None);
         }
         let allowed = int("/status/disruptionsAllowed");
         if allowed <= 0 {
@@ -67,15 +75,11 @@ impl Cluster {
                 "The disruption budget {name} needs {wanted} healthy pods and has {healthy} \
                  currently"
             );
-            return Err(Refusal::budget(&key.name, &why));
+            return Err(Refusal::budget(&why));
         }
-        if !dry_run {
-            let mut spent = (**budget).clone();
-            json::set(&mut spent, &["status", "disruptionsAllowed"], allowed - 1);
-            let key = Key::of(Kind::PodDisruptionBudget, budget);
-            self.commit(&key, spent, &Writer::new("kube-apiserver", "status"), false);
-        }
-        Ok(())
+        let mut spent = (**budget).clone();
+        json::set(&mut spent, &["status", "disruptionsAllowed"], allowed - 1);
+        Ok(Some(spent))
     }
 }
 

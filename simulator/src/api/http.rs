@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::Refusal;
@@ -18,6 +19,7 @@ use super::{Api, discovery, wire};
 
 /// The largest body that a real server takes.
 const BODY: usize = 3 << 20;
+const JSON: &str = "application/json";
 
 /// Answers one request; a watch ends when `stop` does.
 pub(crate) async fn answer(
@@ -54,12 +56,17 @@ async fn respond(
         let timeout = call.number("timeoutSeconds")?;
         return Ok(watching(api, watch, timeout, stop));
     }
+    let content_type = text(&head.headers, header::CONTENT_TYPE);
+    let is_object = matches!(call.verb, Verb::Create | Verb::Update);
+    if is_object && !content_type.is_empty() && !content_type.starts_with(JSON) {
+        return Err(Refusal::media_type(JSON));
+    }
     let body = to_bytes(body, BODY)
         .await
-        .map_err(|error| Refusal::bad_request(format!("cannot read the body: {error}")))?;
+        .map_err(|_| Refusal::too_large(BODY))?;
     let sent = Sent {
         user,
-        content_type: text(&head.headers, header::CONTENT_TYPE),
+        content_type,
         body: parse(&body)?,
     };
     let (code, answer) = api.with(|cluster| cluster.answer(&call, &sent))?;
@@ -71,12 +78,11 @@ async fn respond(
     Ok(write(code, &answer))
 }
 
-/// The bearer token is the user's name.
+/// The bearer token is the user's name; what can be none is nobody's token.
 fn user(headers: &HeaderMap) -> Option<&str> {
-    let user = text(headers, header::AUTHORIZATION)
-        .strip_prefix("Bearer ")?
-        .trim();
-    (!user.is_empty()).then_some(user)
+    let user = text(headers, header::AUTHORIZATION).strip_prefix("Bearer ")?;
+    let in_name = |letter: char| letter.is_ascii_alphanumeric() || "-._:@".contains(letter);
+    (!user.is_empty() && user.chars().all(in_name)).then_some(user)
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
@@ -121,39 +127,47 @@ fn write(code: StatusCode, body: &Value) -> Response<Body> {
     response
 }
 
+/// Never without an end.
+async fn time_is_up(end: Option<Instant>) {
+    match end {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn watching(
     api: Api,
     watch: Watch,
     timeout: Option<u64>,
     stop: CancellationToken,
 ) -> Response<Body> {
+    let end = timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let changes = api.changes();
     let lines = stream::unfold(
         (api, watch, changes),
-        |(api, mut watch, mut changes)| async move {
+        move |(api, mut watch, mut changes)| async move {
             loop {
                 if watch.ended() {
                     return None;
                 }
                 // Marked as seen before looking: a change in between wakes again.
                 changes.borrow_and_update();
-                let news = api.with(|cluster| cluster.news(&mut watch));
-                if !news.is_empty() {
-                    return Some((Ok::<_, Infallible>(news), (api, watch, changes)));
+                let mut news = api.with(|cluster| cluster.news(&mut watch));
+                if news.is_empty() {
+                    tokio::select! {
+                        biased;
+                        () = time_is_up(end) => news = watch.farewell(),
+                        changed = changes.changed() => {
+                            changed.ok()?;
+                            continue;
+                        }
+                    }
                 }
-                changes.changed().await.ok()?;
+                return Some((Ok::<_, Infallible>(news), (api, watch, changes)));
             }
         },
     );
-    let over = async move {
-        match timeout {
-            Some(seconds) => tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
-                () = stop.cancelled() => {}
-            },
-            None => stop.cancelled().await,
-        }
-    };
+    let over = async move { stop.cancelled().await };
     let mut response = Response::new(Body::from_stream(lines.take_until(Box::pin(over))));
     let json = header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);

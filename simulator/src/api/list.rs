@@ -10,6 +10,9 @@ use super::store::Key;
 use super::verbs::Answer;
 use super::{json, wire};
 
+/// In a token: the version of the moment, for who goes on with a list that has expired.
+const ANY: &str = "-1";
+
 impl Cluster {
     pub(super) fn list(&self, call: &Call) -> Result<Answer, Refusal> {
         let selector = call.selector()?;
@@ -18,23 +21,25 @@ impl Cluster {
         let (version, after) = match call.query("continue") {
             "" => (self.store.version(), None),
             token => {
-                let (version, key) = resume(call, token)?;
+                let (version, place) = resume(token)?;
                 // Pages are of the live state: what changed since the first
                 // one is told again by a watch from the first one's version.
+                let version = version.unwrap_or(self.store.version());
                 if version < self.store.oldest() {
-                    return Err(Refusal::expired(version, self.store.oldest()));
+                    return Err(Refusal::expired_page(&format!("{ANY}:{place}")));
                 }
-                (version, Some(key))
+                (version, Some(key(call, place)?))
             }
         };
-        let mut matching = self
+        let mut all = self
             .store
             .all(call.resource.kind)
             .filter(|(key, _)| call.namespace.is_empty() || key.namespace == call.namespace)
-            .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after))
-            .filter(|(_, object)| selector.matches(object));
-        let page: Vec<_> = matching.by_ref().take(limit).collect();
-        let remaining = matching.count();
+            .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
+        let matching = all.by_ref().filter(|(_, object)| selector.matches(object));
+        let page: Vec<_> = matching.take(limit).collect();
+        // What the next page has to look at, whether it is selected or not.
+        let remaining = all.count();
         let items: Vec<_> = page
             .iter()
             .map(|(_, object)| {
@@ -49,7 +54,10 @@ impl Cluster {
         if let (Some((last, _)), true) = (page.last(), remaining > 0) {
             let token = format!("{version}:{}/{}", last.namespace, last.name);
             metadata["continue"] = token.into();
-            metadata["remainingItemCount"] = remaining.into();
+            // Nobody counts what a selector would leave.
+            if selector.is_empty() {
+                metadata["remainingItemCount"] = remaining.into();
+            }
         }
         let list = json!({
             "kind": format!("{}List", call.resource.name),
@@ -61,11 +69,20 @@ impl Cluster {
     }
 }
 
-fn resume(call: &Call, token: &str) -> Result<(u64, Key), Refusal> {
-    let parts = token.split_once(':').and_then(|(version, place)| {
-        let (namespace, name) = place.split_once('/')?;
-        let key = Key::new(call.resource.kind, namespace, name);
-        Some((version.parse().ok()?, key))
-    });
-    parts.ok_or_else(|| Refusal::bad_request("continue key is not valid"))
+/// The version and the place after which a page begins; no version for the one of the moment.
+fn resume(token: &str) -> Result<(Option<u64>, &str), Refusal> {
+    match token.split_once(':') {
+        Some((ANY, place)) => Ok((None, place)),
+        Some((version, place)) => Ok((Some(version.parse().map_err(|_| no_token())?), place)),
+        None => Err(no_token()),
+    }
+}
+
+fn key(call: &Call, place: &str) -> Result<Key, Refusal> {
+    let (namespace, name) = place.split_once('/').ok_or_else(no_token)?;
+    Ok(Key::new(call.resource.kind, namespace, name))
+}
+
+fn no_token() -> Refusal {
+    Refusal::bad_request("continue key is not valid")
 }

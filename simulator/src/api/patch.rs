@@ -8,6 +8,9 @@ use super::request::Call;
 use super::verbs::{Answer, Sent, scaled};
 use super::{apply, json, managed, merge, wire};
 
+const MEDIA_TYPES: &str = "application/json-patch+json, application/merge-patch+json, \
+    application/strategic-merge-patch+json, application/apply-patch+yaml";
+
 impl Cluster {
     pub(super) fn patch(&mut self, call: &Call, sent: &Sent<'_>) -> Result<Answer, Refusal> {
         if sent.content_type.starts_with("application/apply-patch") {
@@ -56,15 +59,18 @@ fn patched(sent: &Sent<'_>, current: &Value) -> Result<Value, Refusal> {
     let media_type = sent.content_type.split(';').next().unwrap_or("").trim();
     match media_type {
         "application/json-patch+json" => {
-            let patch: json_patch::Patch = serde_json::from_value(sent.body.clone())
-                .map_err(|error| Refusal::bad_request(format!("error decoding patch: {error}")))?;
+            if !sent.body.is_array() {
+                return Err(Refusal::bad_request("error decoding patch: it is no array"));
+            }
+            let patch: json_patch::Patch =
+                serde_json::from_value(sent.body.clone()).map_err(|_| Refusal::patch_failed())?;
             json_patch::patch(&mut document, &patch).map_err(|_| Refusal::patch_failed())?;
         }
         "application/merge-patch+json" => json_patch::merge(&mut document, &sent.body),
         "application/strategic-merge-patch+json" => {
             merge::strategic(&mut document, &sent.body, "");
         }
-        _ => return Err(Refusal::media_type()),
+        _ => return Err(Refusal::media_type(MEDIA_TYPES).vague()),
     }
     Ok(document)
 }

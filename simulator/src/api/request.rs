@@ -128,8 +128,21 @@ impl Call {
         }
     }
 
+    /// Where a watch begins: after this version.
+    pub(crate) fn version(&self) -> Result<Option<u64>, Refusal> {
+        match self.query("resourceVersion") {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|error| {
+                Refusal::internal(format!(
+                    "resourceVersion: Invalid value: \"{text}\": {error}"
+                ))
+            }),
+        }
+    }
+
     pub(crate) fn selector(&self) -> Result<Selector, Refusal> {
-        Selector::parse(self.query("labelSelector"), self.query("fieldSelector"))
+        let fields = self.query("fieldSelector");
+        Selector::parse(self.resource.kind, self.query("labelSelector"), fields)
     }
 
     pub(crate) fn is_write(&self) -> bool {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::error::Refusal;
 use super::json;
+use super::resources::Kind;
 
 /// What a list or a watch is restricted to.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +35,8 @@ struct Field {
 }
 
 impl Selector {
-    pub(crate) fn parse(labels: &str, fields: &str) -> Result<Self, Refusal> {
+    /// Reads both texts of a request for objects of `kind`.
+    pub(crate) fn parse(kind: Kind, labels: &str, fields: &str) -> Result<Self, Refusal> {
         Ok(Self {
             labels: clauses(labels)
                 .into_iter()
@@ -42,9 +44,14 @@ impl Selector {
                 .collect::<Result<_, _>>()?,
             fields: clauses(fields)
                 .into_iter()
-                .map(field)
+                .map(|clause| field(kind, clause))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Whether it selects everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
     }
 
     pub(crate) fn matches(&self, object: &Value) -> bool {
@@ -114,10 +121,54 @@ fn requirement(clause: &str) -> Result<Requirement, Refusal> {
         let message = format!("unable to parse requirement: invalid label key in \"{clause}\"");
         return Err(Refusal::bad_request(message));
     }
+    if let Test::In(values) | Test::NotIn(values) = &test
+        && let Some(value) = values.iter().find(|value| !is_label_value(value))
+    {
+        let message = format!("unable to parse requirement: invalid label value \"{value}\"");
+        return Err(Refusal::bad_request(message));
+    }
     Ok(Requirement {
         key: key.to_owned(),
         test,
     })
+}
+
+fn is_label_value(value: &str) -> bool {
+    let inner = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    value.len() <= 63 && value.chars().all(inner)
+}
+
+/// The fields beside name and namespace that objects of a kind are selected by.
+fn selectable(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Pod => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+        Kind::Event => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+        Kind::Node => &["spec.unschedulable"],
+        Kind::Namespace => &["status.phase"],
+        Kind::ReplicaSet => &["status.replicas"],
+        _ => &[],
+    }
 }
 
 fn members(set: &str) -> Result<Vec<String>, Refusal> {
@@ -134,7 +185,7 @@ fn members(set: &str) -> Result<Vec<String>, Refusal> {
         .collect())
 }
 
-fn field(clause: &str) -> Result<Field, Refusal> {
+fn field(kind: Kind, clause: &str) -> Result<Field, Refusal> {
     let (path, equal, value) = if let Some((path, value)) = clause.split_once("!=") {
         (path, false, value)
     } else if let Some((path, value)) = clause.split_once("==").or(clause.split_once('=')) {
@@ -143,8 +194,14 @@ fn field(clause: &str) -> Result<Field, Refusal> {
         let message = format!("invalid field selector \"{clause}\": want name=value");
         return Err(Refusal::bad_request(message));
     };
+    let path = path.trim();
+    if !["metadata.name", "metadata.namespace"].contains(&path) && !selectable(kind).contains(&path)
+    {
+        let message = format!("\"{path}\" is not a known field selector");
+        return Err(Refusal::bad_request(message));
+    }
     Ok(Field {
-        pointer: format!("/{}", path.trim().replace('.', "/")),
+        pointer: format!("/{}", path.replace('.', "/")),
         equal,
         value: value.trim().to_owned(),
     })
@@ -208,13 +265,16 @@ mod tests {
         ] {
             assert_eq!(matches(&pod, labels, ""), expected, "{labels}");
         }
-        assert!(Selector::parse("a b", "").is_err());
+        for (labels, fields) in [("a b", ""), ("a=b=c", ""), ("", "spec.color=red")] {
+            let selector = Selector::parse(Kind::Pod, labels, fields);
+            assert!(selector.is_err(), "{labels} {fields}");
+        }
         assert!(matches(&pod, "", "metadata.name=p"));
         assert!(!matches(&pod, "", "metadata.name!=p"));
     }
 
     fn matches(object: &Value, labels: &str, fields: &str) -> bool {
-        let selector = Selector::parse(labels, fields);
+        let selector = Selector::parse(Kind::Pod, labels, fields);
         selector.expect("a valid selector").matches(object)
     }
 

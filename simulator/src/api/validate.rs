@@ -49,11 +49,12 @@ pub(crate) fn values(
     if !is_name(name) {
         return invalid(
             "metadata.name",
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+            "Invalid value: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
         );
     }
     if json::int(object, "/spec/replicas", 0) < 0 {
-        return invalid("spec.replicas", "must be greater than or equal to 0");
+        let why = "Invalid value: must be greater than or equal to 0";
+        return invalid("spec.replicas", why);
     }
     let is_workload = matches!(
         resource.kind,
@@ -65,15 +66,19 @@ pub(crate) fn values(
         let labels = object
             .pointer("/spec/template/metadata/labels")
             .unwrap_or(&null);
+        let mut faults = Vec::new();
         if selector.is_none_or(|s| s.as_object().is_none_or(serde_json::Map::is_empty)) {
-            return invalid("spec.selector", "Required value");
+            faults.push(("spec.selector", "Required value"));
         }
         if !selector::selects(selector, labels) {
             let why = "Invalid value: `selector` does not match template `labels`";
-            return invalid("spec.template.metadata.labels", why);
+            faults.push(("spec.template.metadata.labels", why));
         }
         if old.is_some_and(|old| old.pointer("/spec/selector") != selector) {
-            return invalid("spec.selector", "Invalid value: field is immutable");
+            faults.push(("spec.selector", "Invalid value: field is immutable"));
+        }
+        if !faults.is_empty() {
+            return Err(Refusal::all_invalid(resource, name, &faults));
         }
         containers(
             resource,
@@ -92,6 +97,11 @@ pub(crate) fn values(
             }
         }
         Kind::Deployment => rolling(resource, name, object)?,
+        Kind::Event if !is_micro_time(json::text(object, "/eventTime")) => {
+            return Err(Refusal::bad_request(
+                "eventTime has no six digits after the point",
+            ));
+        }
         Kind::StatefulSet if old.is_some_and(|old| frozen_set(old) != frozen_set(object)) => {
             let why = "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
             return invalid("spec", why);
@@ -124,6 +134,15 @@ pub(crate) fn values(
         _ => {}
     }
     Ok(())
+}
+
+/// `metav1.MicroTime`, if there is one: exactly six digits after the point.
+fn is_micro_time(text: &str) -> bool {
+    text.is_empty()
+        || text.split_once('.').is_some_and(|(_, fraction)| {
+            let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+            digits == 6
+        })
 }
 
 fn is_name(name: &str) -> bool {

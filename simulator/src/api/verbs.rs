@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
-use super::deletion::Options;
+use super::deletion::{self, Options};
 use super::error::{self, Refusal};
 use super::managed::{Fields, Writer};
 use super::request::{Call, Verb};
@@ -132,17 +132,24 @@ impl Cluster {
         if call.subresource != "status" {
             defaults::fill(resource.kind, &mut new);
         }
-        validate::shape(resource.kind.resource(), &new)?;
+        validate::shape(resource.kind.resource(), &new).map_err(|refusal| match call.verb {
+            Verb::Patch => Refusal::patched_to_nothing(&refusal.to_string()),
+            _ => refusal,
+        })?;
         if call.subresource != "status" {
             validate::values(resource, Some(old), &new)?;
             admission::update(sent.user, resource, old, &new)?;
         }
         let dry_run = dry_run(call, sent);
         let key = Key::of(resource.kind, old);
-        let stored = self.commit(&key, new, &writer(call, sent, applied), dry_run);
-        if !dry_run {
-            self.finish(&key);
+        if deletion::is_free(&key, &new) {
+            // The last write of what was held: it goes instead of being stored.
+            if !dry_run {
+                self.remove(&key);
+            }
+            return Ok((StatusCode::OK, shown(call, &new)));
         }
+        let stored = self.commit(&key, new, &writer(call, sent, applied), dry_run);
         Ok((StatusCode::OK, shown(call, &stored)))
     }
 
@@ -270,6 +277,10 @@ fn same_object(call: &Call, old: &Value, wanted: &Value) -> Result<(), Refusal> 
         ));
     }
     let (uid, live) = (json::uid(wanted), json::uid(old));
+    if !uid.is_empty() && uid != live && call.verb == Verb::Patch {
+        let fault = ("metadata.uid", "Invalid value: field is immutable");
+        return Err(Refusal::all_invalid(call.resource, name, &[fault; 2]));
+    }
     if !uid.is_empty() && uid != live {
         let why =
             format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {live}");

@@ -33,10 +33,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(call: &Call, metadata_only: bool) -> Result<Self, Refusal> {
-        let position = match call.number("resourceVersion")? {
-            None | Some(0) => None,
-            version => version,
-        };
+        let position = call.version()?.filter(|version| *version > 0);
         Ok(Self {
             resource: call.resource,
             namespace: call.namespace.clone(),
@@ -83,6 +80,30 @@ impl Watch {
         }
         self.told = change.version;
     }
+
+    /// The last word of a watch whose time is up: where the next one may begin.
+    pub(crate) fn farewell(&mut self) -> Bytes {
+        self.ended = true;
+        let mut lines = Vec::new();
+        if let (true, Some(position)) = (self.bookmarks, self.position) {
+            self.bookmark(&mut lines, position);
+        }
+        lines.into()
+    }
+
+    fn bookmark(&self, lines: &mut Vec<u8>, version: u64) {
+        let bookmark = json!({
+            "kind": self.resource.name,
+            "apiVersion": self.resource.api_version(),
+            "metadata": {"resourceVersion": version.to_string(), "creationTimestamp": null},
+        });
+        let bookmark = if self.metadata_only {
+            wire::metadata_only(&bookmark)
+        } else {
+            bookmark
+        };
+        write_line(lines, "BOOKMARK", &bookmark);
+    }
 }
 
 impl Cluster {
@@ -111,17 +132,7 @@ impl Cluster {
         }
         watch.position = Some(version);
         if watch.bookmarks && version - watch.told >= BOOKMARK_EVERY {
-            let bookmark = json!({
-                "kind": watch.resource.name,
-                "apiVersion": watch.resource.api_version(),
-                "metadata": {"resourceVersion": version.to_string(), "creationTimestamp": null},
-            });
-            let bookmark = if watch.metadata_only {
-                wire::metadata_only(&bookmark)
-            } else {
-                bookmark
-            };
-            write_line(&mut lines, "BOOKMARK", &bookmark);
+            watch.bookmark(&mut lines, version);
             watch.told = version;
         }
         lines.into()

@@ -27,6 +27,13 @@ pub(crate) fn inward(resource: &Resource, mut object: Value) -> Result<Value, Re
     }
     let (api_version, kind) = (resource.api_version(), resource.name);
     for (field, want) in [("/apiVersion", api_version.as_str()), ("/kind", kind)] {
+        if object
+            .pointer(field)
+            .is_some_and(|value| !value.is_string())
+        {
+            let message = format!("the field {field} of the object is not a text");
+            return Err(Refusal::bad_request(message));
+        }
         let got = json::text(&object, field);
         if !got.is_empty() && got != want {
             return Err(Refusal::bad_request(format!(
@@ -82,6 +89,10 @@ pub(crate) fn scale(workload: &Value) -> Value {
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or("")))
         .collect();
     let metadata = &workload["metadata"];
+    let spec = match json::int(workload, "/spec/replicas", 0) {
+        0 => json!({}),
+        replicas => json!({ "replicas": replicas }),
+    };
     json!({
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
@@ -92,7 +103,7 @@ pub(crate) fn scale(workload: &Value) -> Value {
             "resourceVersion": metadata["resourceVersion"],
             "creationTimestamp": metadata["creationTimestamp"],
         },
-        "spec": {"replicas": json::int(workload, "/spec/replicas", 0)},
+        "spec": spec,
         "status": {
             "replicas": json::int(workload, "/status/replicas", 0),
             "selector": selector.join(","),

@@ -106,7 +106,8 @@ impl Cluster {
         {
             let mut new = (**live).clone();
             annotate(&mut new, REVISION, now_at.to_string());
-            self.write(&key, new);
+            // With the status, so that it does not count as a change of the Deployment.
+            self.write_status(&key, new);
         }
     }
 
