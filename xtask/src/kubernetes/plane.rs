@@ -31,6 +31,7 @@ const MASTERS: &str = "system:masters";
 pub struct Plane {
     files: Files,
     url: String,
+    etcd: String,
     users: Vec<User>,
     /// In the order of their start.
     processes: Vec<Process>,
@@ -72,6 +73,7 @@ impl Plane {
         let [etcd, peers, api] = free_ports()?;
         let mut plane = Self {
             url: format!("https://{api}"),
+            etcd: format!("http://{etcd}"),
             files,
             users,
             processes: Vec::new(),
@@ -186,6 +188,12 @@ impl Plane {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The URL of etcd, which the API server keeps everything in.
+    #[must_use]
+    pub fn etcd(&self) -> &str {
+        &self.etcd
     }
 
     /// The kubeconfig file of `user`; a colon in a name is a hyphen there.
