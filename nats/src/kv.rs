@@ -7,6 +7,6 @@ mod notes;
 pub(crate) mod store;
 
 pub use claims::{Claim, Claims, Held};
-pub use halt::{Halt, HaltState};
+pub use halt::{Halt, HaltState, Standing};
 pub use health::{Health, HealthBoard, Seen};
 pub use notes::Notes;

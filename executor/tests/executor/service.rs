@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aegis_executor::{Config, Error};
-use aegis_nats::kv::{Halt, HaltState, Health, HealthBoard};
+use aegis_nats::kv::{Halt, Health, HealthBoard};
 use aegis_nats::testing::TestServer;
 use aegis_nats::topology::{Durable, Settings};
 use aegis_nats::{Bus, Delivery, Service, batch};
@@ -182,17 +182,13 @@ async fn decisions_become_acts_and_outcomes_and_what_is_refused_is_kept() {
     assert!(letter.reason.starts_with("bad_mac"), "{}", letter.reason);
 
     let gateway = server.bus(Service::Gateway).await.unwrap();
-    let halt = HaltState { fence: 0, on: true };
+    let halt = Halt::new(&gateway);
     let cluster = Cluster::parse("default").unwrap();
-    Halt::new(&gateway).write(&cluster, halt).await.unwrap();
+    let engaged = halt.engage(&cluster).await.unwrap();
     let halted = decided(12, target.clone());
     decide(&policy, &halted, sign(&halted)).await;
     assert_eq!(outcomes(3).await[2].code, Some(RefusalCode::Halted));
-    let halt = HaltState {
-        fence: 0,
-        on: false,
-    };
-    Halt::new(&gateway).write(&cluster, halt).await.unwrap();
+    halt.release(&cluster, engaged, 0).await.unwrap();
 
     // An emptied key file stops every act, without a restart.
     write(&config.keys_file, "");

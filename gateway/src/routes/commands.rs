@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aegis_nats::kv::{Halt, HaltState};
 use aegis_schemas::{
-    Action, Cluster, CommandBody, ConfigurationKind, DecisionId, Digest, EventId, FeedbackVerdict,
+    Action, CommandBody, ConfigurationKind, DecisionId, Digest, EventId, FeedbackVerdict,
     IncidentId, Mode, Scope, Stream, Target, Timestamp, Warrant,
 };
 use axum::Json;
@@ -25,9 +25,6 @@ use crate::routes::Body;
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// The fence of a kill switch whose command is not on the log yet: no decision is above it.
-const ALL_VOID: u64 = u64::MAX;
 
 /// How the answer is wanted.
 #[derive(Default, Deserialize)]
@@ -321,7 +318,8 @@ pub(crate) async fn kill_switch(
 ) -> Answer {
     let asked = asked!(app, who, headers, wanted, &[ADMIN, OPERATOR]);
     let cluster = app.config.cluster.clone();
-    halt(&app, &cluster, ALL_VOID, true).await?;
+    let halt = Halt::new(&app.bus);
+    let engaged = halt.engage(&cluster).await.map_err(not_set)?;
     let answer = asked
         .put(
             None,
@@ -333,7 +331,8 @@ pub(crate) async fn kill_switch(
         .await?;
     // What was decided before the command stays void when work is resumed; what is decided after is not.
     let fence = fence_of(&app, answer.1.sequence).await?;
-    halt(&app, &cluster, fence, true).await?;
+    let settled = halt.settle(&cluster, engaged, fence).await;
+    settled.map_err(not_set)?;
     Ok(answer)
 }
 
@@ -346,11 +345,12 @@ pub(crate) async fn resume(
 ) -> Answer {
     let asked = asked!(app, who, headers, wanted, &[ADMIN]);
     let cluster = app.config.cluster.clone();
-    let state = Halt::new(&app.bus)
-        .read(&cluster)
+    let halt = Halt::new(&app.bus);
+    let standing = halt
+        .standing(&cluster)
         .await
         .map_err(|error| Problem::unavailable(error.to_string()))?
-        .filter(|state| state.on)
+        .filter(|standing| standing.state.on)
         .ok_or_else(|| Problem::conflict("the kill switch is not on"))?;
     let answer = asked
         .put(
@@ -362,11 +362,17 @@ pub(crate) async fn resume(
         )
         .await?;
     // A crash between the two writes of the kill switch left every decision void for ever.
-    let fence = match state.fence {
-        ALL_VOID => fence_of(&app, answer.1.sequence).await?,
-        fence => fence,
+    let fence = match standing.state {
+        HaltState::ALL_VOID => fence_of(&app, answer.1.sequence).await?,
+        state => state.fence,
     };
-    halt(&app, &cluster, fence, false).await?;
+    let released = halt.release(&cluster, standing.revision, fence).await;
+    released.map_err(|error| match error {
+        aegis_nats::Error::Conflict(_) => Problem::conflict(
+            "somebody used the kill switch meanwhile, so it stays on; if work shall go on, resume again",
+        ),
+        error => not_set(error),
+    })?;
     Ok(answer)
 }
 
@@ -380,13 +386,9 @@ async fn fence_of(app: &App, sequence: u64) -> Result<u64, Problem> {
     Ok(Warrant::fence(info.epoch, sequence))
 }
 
-async fn halt(app: &App, cluster: &Cluster, fence: u64, on: bool) -> Result<(), Problem> {
-    Halt::new(&app.bus)
-        .write(cluster, HaltState { fence, on })
-        .await
-        .map_err(|error| {
-            Problem::unavailable(format!(
-                "the kill switch cannot be set: {error}; `kubectl annotate namespace aegis aegis.dev/halt=true` stops the executor without NATS"
-            ))
-        })
+#[allow(clippy::needless_pass_by_value, reason = "it is mapped over errors")]
+fn not_set(error: aegis_nats::Error) -> Problem {
+    Problem::unavailable(format!(
+        "the kill switch cannot be set: {error}; `kubectl annotate namespace aegis aegis.dev/halt=true` stops the executor without NATS"
+    ))
 }

@@ -13,16 +13,42 @@ async fn the_kill_switch_reaches_the_executor_at_its_next_read() {
     let gateway = Halt::new(&server.bus(Service::Gateway).await.unwrap());
     let executor = Halt::new(&server.bus(Service::Executor).await.unwrap());
     assert_eq!(executor.read(&cluster()).await.unwrap(), None);
-    for fence in 1..20 {
-        let state = HaltState {
-            fence,
-            on: fence % 2 == 1,
-        };
-        gateway.write(&cluster(), state).await.unwrap();
+    for fence in 1..10 {
+        let engaged = gateway.engage(&cluster()).await.unwrap();
+        let seen = executor.read(&cluster()).await.unwrap();
+        assert_eq!(seen, Some(HaltState::ALL_VOID));
+        gateway.settle(&cluster(), engaged, fence).await.unwrap();
+        let seen = executor.read(&cluster()).await.unwrap();
+        assert_eq!(seen, Some(HaltState { fence, on: true }));
         // The gateway resumes from what it finds there.
-        assert_eq!(gateway.read(&cluster()).await.unwrap(), Some(state));
-        assert_eq!(executor.read(&cluster()).await.unwrap(), Some(state));
+        let found = gateway.standing(&cluster()).await.unwrap().unwrap();
+        let released = gateway.release(&cluster(), found.revision, fence).await;
+        released.unwrap();
+        let seen = executor.read(&cluster()).await.unwrap();
+        assert_eq!(seen, Some(HaltState { fence, on: false }));
     }
+}
+
+#[tokio::test]
+async fn a_resume_that_overlaps_with_a_newer_halt_changes_nothing() {
+    let server = TestServer::start().await.unwrap();
+    let gateway = Halt::new(&server.bus(Service::Gateway).await.unwrap());
+    let first = gateway.engage(&cluster()).await.unwrap();
+    gateway.settle(&cluster(), first, 10).await.unwrap();
+    let found = gateway.standing(&cluster()).await.unwrap().unwrap();
+
+    let second = gateway.engage(&cluster()).await.unwrap();
+    let late = gateway.release(&cluster(), found.revision, 10).await;
+    assert!(matches!(late, Err(Error::Conflict(_))), "{late:?}");
+    gateway.settle(&cluster(), second, 20).await.unwrap();
+
+    let late = gateway.release(&cluster(), found.revision, 10).await;
+    assert!(matches!(late, Err(Error::Conflict(_))), "{late:?}");
+    let halted = HaltState {
+        fence: 20,
+        on: true,
+    };
+    assert_eq!(gateway.read(&cluster()).await.unwrap(), Some(halted));
 }
 
 #[tokio::test]
