@@ -7,7 +7,7 @@ use aegis_schemas::{Action, EntityKind, RefusalCode, Warrant, codec};
 
 use super::Refusal;
 
-/// How long a warrant may be valid.
+/// How long a warrant may be valid, from its `iat`.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(120);
 
 /// The audience of the executor of the cluster with that UID.
@@ -63,6 +63,10 @@ pub fn believe(bytes: &[u8], keys: &Keyring, cluster_uid: &str) -> Result<Warran
 
 /// Whether the parts of the body agree with each other.
 fn sound(warrant: &Warrant) -> Result<(), String> {
+    // So that the first and the last moment of its life are bound to each other, whatever `iat` says.
+    if warrant.iat > warrant.nbf || warrant.nbf > warrant.exp {
+        return Err("`iat`, `nbf` and `exp` do not follow each other".to_owned());
+    }
     if warrant.exp > warrant.iat + MAX_LIFETIME {
         return Err(format!(
             "valid for longer than {} s",

@@ -101,6 +101,19 @@ fn bytes_are_believed_or_refused_with_the_first_code_that_fits() {
             Malformed,
         ),
         (
+            "valid before it was made, made long after",
+            changed(|w| {
+                w.iat = w.iat + Duration::from_secs(3_600);
+                w.exp = w.iat + Duration::from_secs(120);
+            }),
+            Malformed,
+        ),
+        (
+            "over before it is valid",
+            changed(|w| w.exp = w.nbf - Duration::from_millis(1)),
+            Malformed,
+        ),
+        (
             "another kind",
             changed(|w| w.target.object.gvk = "v1/Pod".to_owned()),
             Malformed,
