@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aegis_schemas::Outcome;
+use aegis_schemas::{Outcome, RefusalCode};
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
 /// Describes every metric of this crate.
@@ -11,6 +11,11 @@ pub(crate) fn describe() {
         "aegis_executor_outcomes_total",
         Unit::Count,
         "decisions that ended, by phase, action and code"
+    );
+    describe_counter!(
+        "aegis_executor_forged_total",
+        Unit::Count,
+        "messages in the place of decisions that no key of ours vouches for, by code: raise an alarm"
     );
     describe_counter!(
         "aegis_executor_waits_total",
@@ -35,6 +40,11 @@ pub(crate) fn ended(outcome: &Outcome, took: Duration) {
     counter!("aegis_executor_outcomes_total", "phase" => phase, "action" => action, "code" => code)
         .increment(1);
     histogram!("aegis_executor_outcome_seconds", "phase" => phase).record(took.as_secs_f64());
+}
+
+/// Somebody sent what is no decision of ours.
+pub(crate) fn forged(code: RefusalCode) {
+    counter!("aegis_executor_forged_total", "code" => code.as_str()).increment(1);
 }
 
 /// An attempt has to be made again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aegis_nats::retry::Backoff;
 use aegis_nats::topology::Durable;
 use aegis_nats::{Bus, Delivery, Failure, parallel};
-use aegis_schemas::{Event, Outcome, OutcomePhase};
+use aegis_schemas::{Event, Outcome, OutcomePhase, RefusalCode};
 use tokio_util::sync::CancellationToken;
 
 use crate::board::{Board, NatsBoard};
@@ -86,6 +86,7 @@ impl parallel::Handler for Handler {
         let outcome = self.settle(Trial::new(received)).await?;
         let now = self.executor.board().now();
         metrics::ended(&outcome, now.since(delivery.time));
+        tell(&outcome);
         self.publish(delivery, &received, &outcome).await?;
         match (outcome.phase, outcome.code) {
             (OutcomePhase::Refused, Some(code)) => {
@@ -122,13 +123,6 @@ impl Handler {
         received: &Received<'_>,
         outcome: &Outcome,
     ) -> Result<(), Failure> {
-        tracing::info!(
-            decision = %outcome.decision,
-            phase = outcome.phase.as_str(),
-            code = outcome.code.map(aegis_schemas::RefusalCode::as_str),
-            seq = outcome.stream_seq,
-            "{}", outcome.message
-        );
         let cause = delivery.meta().ok().map(|meta| meta.id);
         let now = self.executor.board().now();
         let (subject, meta) = announce(&self.config.cluster, received, cause, outcome, now);
@@ -151,5 +145,21 @@ impl Handler {
             tracing::info!(?kids, "the key file changed");
             self.executor.set_keys(keys);
         }
+    }
+}
+
+/// Says what became of a decision. One that is not believed is somebody in policy's place, or keys that
+/// do not match: a person must look.
+fn tell(outcome: &Outcome) {
+    let (decision, seq) = (outcome.decision, outcome.stream_seq);
+    let phase = outcome.phase.as_str();
+    let code = outcome.code.map(RefusalCode::as_str);
+    match outcome.code {
+        Some(forged) if outcome.action.is_none() => {
+            metrics::forged(forged);
+            let envelope = outcome.envelope;
+            tracing::error!(%decision, phase, code, seq, %envelope, "{}", outcome.message);
+        }
+        _ => tracing::info!(%decision, phase, code, seq, "{}", outcome.message),
     }
 }
