@@ -7,7 +7,7 @@ mod note;
 mod pod;
 mod template;
 
-pub(crate) use api_server::{Answer, ApiServer, Trouble};
+pub(crate) use api_server::{Answer, ApiServer, How, Trouble};
 pub(crate) use change::{Change, change, marks, patch};
 pub use live::Live;
 pub(crate) use note::note;

@@ -21,6 +21,10 @@ pub struct Config {
     /// How long one request to the API server may take.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub request_timeout: Duration,
+    /// How long the write may take, counted from the last look at the kill switch: what the kill switch
+    /// comes too late for happens within this time, or never.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub write_timeout: Duration,
     /// What it refuses whatever the decision says.
     pub limits: Limits,
 }
@@ -53,6 +57,7 @@ impl Default for Config {
             kubeconfig: None,
             own_namespace: "aegis".to_owned(),
             request_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_millis(500),
             limits: Limits::default(),
         }
     }

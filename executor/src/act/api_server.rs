@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use aegis_schemas::{Entity, EntityKind};
+use http::Uri;
+use http::uri::InvalidUri;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::{ApiResource, DynamicObject};
+use kube::core::{ApiResource, DynamicObject, Request};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{HALT, Live, MANAGER};
 
@@ -28,6 +32,24 @@ pub(crate) enum Trouble {
 }
 
 pub(crate) type Answer<T> = Result<T, Trouble>;
+
+/// A request to be sent.
+type Built = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
+
+/// Whether a write is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// The API server says what it would do.
+    DryRun,
+    /// It is done, and not after that moment.
+    By(Instant),
+}
+
+impl How {
+    const fn is_dry_run(self) -> bool {
+        matches!(self, Self::DryRun)
+    }
+}
 
 /// The API server.
 #[derive(Clone)]
@@ -79,19 +101,18 @@ impl ApiServer {
         &self,
         entity: &Entity,
         patch: &json_patch::Patch,
-        dry_run: bool,
+        how: How,
     ) -> Answer<Live> {
         let params = PatchParams {
-            dry_run,
+            dry_run: how.is_dry_run(),
             field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()
         };
         let patch = Patch::<()>::Json(patch.clone());
-        let patched = self
-            .api(entity)
-            .patch(entity.name.as_str(), &params, &patch)
-            .await;
-        patched.map(Live::of).map_err(trouble)
+        let request = self
+            .request(entity)
+            .patch(entity.name.as_str(), &params, &patch);
+        self.write(request, how).await.map(Live::of)
     }
 
     /// Evicts a pod, if it still is this one in this version. The annotations are for the API server's
@@ -101,7 +122,7 @@ impl ApiServer {
         pod: &Entity,
         live: &Live,
         annotations: &Value,
-        dry_run: bool,
+        how: How,
     ) -> Answer<()> {
         // kube's own `evict` writes `delete_options`, a field that no API server knows: the
         // preconditions would be lost.
@@ -119,28 +140,29 @@ impl ApiServer {
             }},
         });
         let params = PostParams {
-            dry_run,
+            dry_run: how.is_dry_run(),
             field_manager: Some(MANAGER.to_owned()),
         };
-        let answer: Result<Value, _> = self
-            .api(pod)
-            .create_subresource("eviction", pod.name.as_str(), &params, &eviction)
-            .await;
-        answer.map(|_| ()).map_err(trouble)
+        let body = eviction.to_string().into_bytes();
+        let name = pod.name.as_str();
+        let request = self
+            .request(pod)
+            .create_subresource("eviction", name, &params, body);
+        self.write::<Value>(request, how).await.map(|_| ())
     }
 
     /// Deletes a pod, if it still is this one in this version.
-    pub(crate) async fn delete(&self, pod: &Entity, live: &Live, dry_run: bool) -> Answer<()> {
+    pub(crate) async fn delete(&self, pod: &Entity, live: &Live, how: How) -> Answer<()> {
         let params = DeleteParams {
-            dry_run,
+            dry_run: how.is_dry_run(),
             preconditions: Some(Preconditions {
                 resource_version: Some(live.resource_version.clone()),
                 uid: Some(live.uid.clone()),
             }),
             ..DeleteParams::default()
         };
-        let answer = self.api(pod).delete(pod.name.as_str(), &params).await;
-        answer.map(|_| ()).map_err(trouble)
+        let request = self.request(pod).delete(pod.name.as_str(), &params);
+        self.write::<Value>(request, how).await.map(|_| ())
     }
 
     /// Whether that namespace is annotated to halt. One that is missing is not, one that may not be read is.
@@ -171,6 +193,28 @@ impl ApiServer {
         created.map(|_| ()).map_err(trouble)
     }
 
+    fn request(&self, entity: &Entity) -> Request {
+        Request::new(self.api(entity).resource_url())
+    }
+
+    /// Sends what changes an object. A change that is not made by its deadline is given up on both sides.
+    async fn write<T: DeserializeOwned>(&self, request: Built, how: How) -> Answer<T> {
+        let away = |error: &dyn std::error::Error| Trouble::Away(error.to_string());
+        let mut request = request.map_err(|error| away(&error))?;
+        let How::By(deadline) = how else {
+            return self.0.request(request).await.map_err(trouble);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < Duration::from_millis(1) {
+            return Err(Trouble::Away("no time is left to write".to_owned()));
+        }
+        *request.uri_mut() = bounded(request.uri(), left).map_err(|error| away(&error))?;
+        match tokio::time::timeout_at(deadline, self.0.request(request)).await {
+            Ok(answer) => answer.map_err(trouble),
+            Err(late) => Err(away(&late)),
+        }
+    }
+
     fn api(&self, entity: &Entity) -> Api<DynamicObject> {
         let resource = match entity.kind {
             EntityKind::Pod => resource("", "Pod"),
@@ -189,6 +233,13 @@ impl ApiServer {
             .map_or("default", |ns| ns.as_str());
         Api::namespaced_with(self.0.clone(), namespace, resource)
     }
+}
+
+/// The same with the time after which the API server gives up by itself.
+fn bounded(uri: &Uri, left: Duration) -> Result<Uri, InvalidUri> {
+    let text = uri.to_string();
+    let mark = if uri.query().is_some() { '&' } else { '?' };
+    format!("{text}{mark}timeout={}ms", left.as_millis()).parse()
 }
 
 fn resource(group: &str, kind: &str) -> ApiResource {

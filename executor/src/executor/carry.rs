@@ -3,12 +3,13 @@
 use aegis_nats::failpoint::{Point, pass};
 use aegis_nats::kv::{HaltState, Seen};
 use aegis_schemas::{Action, Outcome, PreImage, RefusalCode, Warrant};
+use tokio::time::Instant;
 
 use super::Executor;
 use super::stop::{Clash, Stop, bus, clash, switch, unreachable};
 use crate::accept::{Facts, Permit, Refusal, in_force, permit};
-use crate::act::{self, Answer, Change, Live, Trouble};
-use crate::board::{Board, Claim, Done, Held};
+use crate::act::{self, Answer, Change, How, Live, Trouble};
+use crate::board::{Board, Claim, Done, Held, Past};
 use crate::trial::{self, Trial};
 
 /// How often a write may meet another version of the object before it waits.
@@ -150,7 +151,8 @@ impl<B: Board> Executor<B> {
         pass(Point::Claimed);
         self.still_in_force(warrant).await?;
         trial.unsettled = true;
-        let written = self.send(warrant, live, &write, false).await;
+        let written = self.send(warrant, live, &write, How::By(deadline)).await;
+        let deadline = Instant::now() + self.config.write_timeout;
         match written {
             Err(trouble @ Trouble::Away(_)) => Err(unreachable(trouble)),
             Err(trouble) => {
@@ -175,7 +177,7 @@ impl<B: Board> Executor<B> {
         claim: Option<Held>,
         fresh: Claim,
     ) -> Result<Result<Held, Clash>, Stop> {
-        let rehearsal = self.send(warrant, live, write, true);
+        let rehearsal = self.send(warrant, live, write, How::DryRun);
         let claiming = async {
             match claim {
                 Some(held) => Ok(held),
@@ -221,17 +223,11 @@ impl<B: Board> Executor<B> {
         Ok((Write::Patch(patch), change.pre_image))
     }
 
-    async fn send(
-        &self,
-        warrant: &Warrant,
-        live: &Live,
-        write: &Write,
-        dry_run: bool,
-    ) -> Answer<Done> {
+    async fn send(&self, warrant: &Warrant, live: &Live, write: &Write, how: How) -> Answer<Done> {
         let entity = &warrant.target.object.entity;
         match write {
             Write::Patch(patch) => {
-                let after = self.api.patch(entity, patch, dry_run).await?;
+                let after = self.api.patch(entity, patch, how).await?;
                 Ok(Done {
                     generation: after.generation,
                     resource_version: after.resource_version,
@@ -239,11 +235,11 @@ impl<B: Board> Executor<B> {
             }
             Write::Evict => {
                 let marks = act::marks(warrant).into();
-                self.api.evict(entity, live, &marks, dry_run).await?;
+                self.api.evict(entity, live, &marks, how).await?;
                 Ok(Done::default())
             }
             Write::Delete => {
-                self.api.delete(entity, live, dry_run).await?;
+                self.api.delete(entity, live, how).await?;
                 Ok(Done::default())
             }
         }

@@ -240,3 +240,21 @@ async fn a_kill_switch_between_dry_run_and_write_is_seen() {
     let dry: Vec<_> = world.writes().iter().map(|write| write.dry_run).collect();
     assert_eq!(dry, [true]);
 }
+/// Whatever the API server does with a write that it holds back, it has little time for it.
+#[tokio::test]
+async fn a_write_that_is_held_back_is_given_up_on_both_sides() {
+    let mut world = World::new().await;
+    let warrant = world.warrant(10, SCALE).await;
+    let held = world.hold_back_one_write();
+    let outcome = world.carry_out(&warrant).await;
+    assert_eq!(outcome.phase, OutcomePhase::Applied, "{}", outcome.message);
+    let held = held.lock().unwrap().clone();
+    let [query] = held.as_slice() else {
+        panic!("one write is held back: {held:?}");
+    };
+    let (_, limit) = query.split_once("timeout=").unwrap();
+    let limit: u64 = limit.trim_end_matches("ms").parse().unwrap();
+    assert!(limit <= 500, "{query}");
+    assert_eq!(world.effects().len(), 1);
+}
+

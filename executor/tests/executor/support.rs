@@ -1,7 +1,7 @@
 //! A cluster with one deployment, an executor, and warrants for it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aegis_executor::{Config, Executor, MemoryBoard, Received, Step, Trial};
@@ -140,6 +140,32 @@ impl World {
             async move { api.call(request).await }
         });
         self.executor = self.executor_over(kube::Client::new(service, "default"));
+    }
+
+    /// Never answers the next write; its query is in what this returns.
+    pub(crate) fn hold_back_one_write(&mut self) -> Arc<Mutex<Vec<String>>> {
+        let (api, held) = (self.api.clone(), Arc::new(Mutex::new(Vec::new())));
+        let seen = Arc::clone(&held);
+        let service = tower::service_fn(move |mut request: Request<kube::client::Body>| {
+            let mut api = api.clone();
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let writes = request.method() == http::Method::PATCH && !query.contains("dryRun");
+            let mut seen = seen.lock().unwrap();
+            let holds = writes && seen.is_empty();
+            if holds {
+                seen.push(query);
+            }
+            let headers = request.headers_mut();
+            headers.insert("authorization", "Bearer aegis-executor".parse().unwrap());
+            async move {
+                if holds {
+                    std::future::pending::<()>().await;
+                }
+                api.call(request).await
+            }
+        });
+        self.executor = self.executor_over(kube::Client::new(service, "default"));
+        held
     }
 
     /// Lets seconds pass.
