@@ -6,7 +6,7 @@ mod nats;
 use std::future::Future;
 
 use aegis_nats::kv::{HaltState, Seen};
-use aegis_schemas::{DecisionId, Digest, PreImage, Timestamp};
+use aegis_schemas::{DecisionId, Digest, PreImage, Timestamp, Warrant};
 use serde::{Deserialize, Serialize};
 
 pub use memory::MemoryBoard;
@@ -44,7 +44,16 @@ pub struct Held {
     pub claim: Claim,
 }
 
-/// Claims, the kill switch, the audit sink's health and the clock.
+/// What executors saw in the last day, over restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// The latest `iat` of a warrant that somebody was about to carry out.
+    pub last_iat: Timestamp,
+    /// The decision that carried the nonce in question first.
+    pub nonce_of: Option<DecisionId>,
+}
+
+/// Claims, what was seen, the kill switch, the audit sink's health and the clock.
 pub trait Board: Send + Sync + 'static {
     /// The clock.
     fn now(&self) -> Timestamp;
@@ -68,6 +77,15 @@ pub trait Board: Send + Sync + 'static {
         decision: DecisionId,
         revision: u64,
         claim: Claim,
+    ) -> impl Future<Output = Result<(), aegis_nats::Error>> + Send;
+
+    /// What is known of the time and of that nonce.
+    fn past(&self, nonce: &Digest) -> impl Future<Output = Result<Past, aegis_nats::Error>> + Send;
+
+    /// Notes the time and the nonce of a warrant that is about to be carried out.
+    fn remember(
+        &self,
+        warrant: &Warrant,
     ) -> impl Future<Output = Result<(), aegis_nats::Error>> + Send;
 
     /// What the kill switch says now.

@@ -23,7 +23,7 @@ mod trial;
 
 pub use act::{DECISION_ID, FENCE, HALT, INCIDENT, Live, MANAGER};
 pub use announce::announce;
-pub use board::{Board, Claim, Done, Held, MemoryBoard, NatsBoard};
+pub use board::{Board, Claim, Done, Held, MemoryBoard, NatsBoard, Past};
 pub use config::{Config, Limits};
 pub use connect::cluster_uid;
 pub use error::Error;

@@ -1,21 +1,18 @@
 //! What one process remembers of the decisions that it carried out: bounded, and only a second line
-//! behind the claims and the fences on the objects.
+//! behind what is on the board and the fences on the objects.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use aegis_schemas::{DecisionId, Digest, Timestamp, Warrant};
+use aegis_schemas::{DecisionId, Timestamp, Warrant};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const TEN_MINUTES: Duration = Duration::from_secs(600);
-/// As long as claims are kept.
-const DAY: Duration = Duration::from_secs(24 * 3600);
 /// More than the limits let through in a day.
 const MOST: usize = 50_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    last_iat: Timestamp,
     fences: BTreeMap<String, u64>,
     acts: VecDeque<Act>,
 }
@@ -24,23 +21,13 @@ pub(crate) struct Memory {
 struct Act {
     at: Timestamp,
     decision: DecisionId,
-    nonce: Digest,
     pods: u32,
     undo: bool,
 }
 
 impl Memory {
-    pub(crate) const fn last_iat(&self) -> Timestamp {
-        self.last_iat
-    }
-
     pub(crate) fn last_fence(&self, uid: &str) -> u64 {
         self.fences.get(uid).copied().unwrap_or(0)
-    }
-
-    pub(crate) fn nonce_of(&self, nonce: &Digest) -> Option<DecisionId> {
-        let act = self.acts.iter().find(|act| act.nonce == *nonce)?;
-        Some(act.decision)
     }
 
     /// Acts in the last minute and pods in the last ten, without undo and without `decision`.
@@ -61,11 +48,10 @@ impl Memory {
 
     /// The warrant is permitted: its room is taken, once.
     pub(crate) fn permitted(&mut self, now: Timestamp, warrant: &Warrant) {
-        self.last_iat = self.last_iat.max(warrant.iat);
         while self
             .acts
             .front()
-            .is_some_and(|act| now.since(act.at) > DAY || self.acts.len() >= MOST)
+            .is_some_and(|act| now.since(act.at) > TEN_MINUTES || self.acts.len() >= MOST)
         {
             self.acts.pop_front();
         }
@@ -74,7 +60,6 @@ impl Memory {
             self.acts.push_back(Act {
                 at: now,
                 decision: warrant.decision_id,
-                nonce: warrant.nonce,
                 pods: warrant.max_blast.pods,
                 undo: warrant.undo_of.is_some(),
             });

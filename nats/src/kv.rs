@@ -1,12 +1,14 @@
-//! The key-value buckets: the kill switch, the executors' claims, the services' health.
+//! The key-value buckets: the kill switch, what executors claimed and saw, the services' health.
 
 mod claims;
 mod halt;
 mod health;
 mod notes;
+mod past;
 pub(crate) mod store;
 
 pub use claims::{Claim, Claims, Held};
 pub use halt::{Halt, HaltState, Standing};
 pub use health::{Health, HealthBoard, Seen};
 pub use notes::Notes;
+pub use past::Past;

@@ -18,7 +18,7 @@ pub const SKEW: Duration = Duration::from_secs(5);
 pub struct Facts<'a> {
     /// The clock.
     pub now: Timestamp,
-    /// The latest `iat` of a warrant that was permitted before.
+    /// The latest `iat` of a warrant that was about to be carried out before.
     pub last_iat: Timestamp,
     /// The subject that it came on.
     pub subject: &'a str,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use aegis_nats::Error;
 use aegis_nats::kv::{HaltState, Health, Seen};
-use aegis_schemas::{DecisionId, Timestamp};
+use aegis_schemas::{DecisionId, Digest, Timestamp, Warrant};
 
-use super::{Board, Claim, Held};
+use super::{Board, Claim, Held, Past};
 
 /// How long a claim is kept, as in the bucket.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -21,6 +21,8 @@ pub struct MemoryBoard(Arc<Mutex<State>>);
 struct State {
     now: Timestamp,
     claims: BTreeMap<DecisionId, (Timestamp, Held)>,
+    nonces: BTreeMap<Digest, (Timestamp, DecisionId)>,
+    last_iat: Timestamp,
     halt: Option<HaltState>,
     audit: Option<Seen>,
 }
@@ -36,6 +38,8 @@ impl MemoryBoard {
         Self(Arc::new(Mutex::new(State {
             now,
             claims: BTreeMap::new(),
+            nonces: BTreeMap::new(),
+            last_iat: Timestamp::EPOCH,
             halt: None,
             audit: Some(Seen {
                 health,
@@ -44,11 +48,12 @@ impl MemoryBoard {
         })))
     }
 
-    /// Sets the clock; claims that are too old go.
+    /// Sets the clock; claims and nonces that are too old go.
     pub fn set_now(&self, now: Timestamp) {
         let mut state = self.state();
         state.now = now;
         state.claims.retain(|_, (made, _)| now.since(*made) < KEPT);
+        state.nonces.retain(|_, (made, _)| now.since(*made) < KEPT);
     }
 
     /// Sets the kill switch.
@@ -98,6 +103,23 @@ impl Board for MemoryBoard {
             }
             _ => Err(Error::Conflict(decision.to_string())),
         }
+    }
+
+    async fn past(&self, nonce: &Digest) -> Result<Past, Error> {
+        let state = self.state();
+        Ok(Past {
+            last_iat: state.last_iat,
+            nonce_of: state.nonces.get(nonce).map(|(_, decision)| *decision),
+        })
+    }
+
+    async fn remember(&self, warrant: &Warrant) -> Result<(), Error> {
+        let mut state = self.state();
+        state.last_iat = state.last_iat.max(warrant.iat);
+        let now = state.now;
+        let bearer = (now, warrant.decision_id);
+        state.nonces.entry(warrant.nonce).or_insert(bearer);
+        Ok(())
     }
 
     async fn halt(&self) -> Result<Option<HaltState>, Error> {

@@ -4,15 +4,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aegis_nats::kv::{self, HaltState, Seen};
 use aegis_nats::{Bus, Error};
-use aegis_schemas::{Cluster, DecisionId, Timestamp};
+use aegis_schemas::{Cluster, DecisionId, Digest, Timestamp, Warrant};
 
-use super::{Board, Claim, Held};
+use super::{Board, Claim, Held, Past};
 
 /// The board in the buckets of the bus, with the system's clock.
 #[derive(Clone, Debug)]
 pub struct NatsBoard {
     cluster: Cluster,
     claims: kv::Claims,
+    past: kv::Past,
     halt: kv::Halt,
     health: kv::HealthBoard,
 }
@@ -22,10 +23,11 @@ impl NatsBoard {
     #[must_use]
     pub fn new(bus: &Bus, cluster: Cluster) -> Self {
         Self {
-            cluster,
             claims: kv::Claims::new(bus),
+            past: kv::Past::new(bus, &cluster),
             halt: kv::Halt::new(bus),
             health: kv::HealthBoard::new(bus),
+            cluster,
         }
     }
 }
@@ -61,6 +63,22 @@ impl Board for NatsBoard {
         let value = rmp_serde::to_vec_named(&claim)?;
         self.claims.update(decision, revision, value.into()).await?;
         Ok(())
+    }
+
+    async fn past(&self, nonce: &Digest) -> Result<Past, Error> {
+        let (latest, bearer) = futures::join!(self.past.latest(), self.past.bearer(nonce));
+        Ok(Past {
+            last_iat: latest?.unwrap_or_default(),
+            nonce_of: bearer?,
+        })
+    }
+
+    async fn remember(&self, warrant: &Warrant) -> Result<(), Error> {
+        let (noted, borne) = futures::join!(
+            self.past.note(warrant.iat),
+            self.past.bear(&warrant.nonce, warrant.decision_id),
+        );
+        noted.and(borne)
     }
 
     async fn halt(&self) -> Result<Option<HaltState>, Error> {

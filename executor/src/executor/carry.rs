@@ -22,6 +22,7 @@ struct Look {
     halt: Option<HaltState>,
     annotation: bool,
     audit: Option<Seen>,
+    past: Past,
 }
 
 /// How a warrant is written.
@@ -78,12 +79,13 @@ impl<B: Board> Executor<B> {
     /// Everything that the rules ask for, at once.
     async fn look(&self, warrant: &Warrant) -> Result<Look, Stop> {
         let entity = &warrant.target.object.entity;
-        let (claim, live, halt, annotation, audit) = futures::join!(
+        let (claim, live, halt, annotation, audit, past) = futures::join!(
             self.board.claim(warrant.decision_id),
             self.api.get(entity),
             self.board.halt(),
             self.api.halted(&self.config.own_namespace),
             self.board.audit(),
+            self.board.past(&warrant.nonce),
         );
         Ok(Look {
             claim: claim.map_err(|error| bus(&error))?,
@@ -91,6 +93,7 @@ impl<B: Board> Executor<B> {
             halt: halt.map_err(|error| switch(&error))?,
             annotation: annotation.map_err(unreachable)?,
             audit: audit.map_err(|error| bus(&error))?,
+            past: past.map_err(|error| bus(&error))?,
         })
     }
 
@@ -106,7 +109,7 @@ impl<B: Board> Executor<B> {
         let (acts, pods) = memory.spent(now, warrant.decision_id);
         let facts = Facts {
             now,
-            last_iat: memory.last_iat(),
+            last_iat: look.past.last_iat,
             subject: trial.received.subject,
             seq: trial.received.seq,
             cluster_uid: &self.cluster_uid,
@@ -115,7 +118,7 @@ impl<B: Board> Executor<B> {
             reread,
             halt: look.halt,
             halt_annotation: look.annotation,
-            nonce_of: memory.nonce_of(&warrant.nonce),
+            nonce_of: look.past.nonce_of,
             last_fence: memory.last_fence(&warrant.target.object.uid),
             acts,
             pods,
@@ -149,10 +152,10 @@ impl<B: Board> Executor<B> {
             Err(met) => return Ok(Err(met)),
         };
         pass(Point::Claimed);
+        let deadline = Instant::now() + self.config.write_timeout;
         self.still_in_force(warrant).await?;
         trial.unsettled = true;
         let written = self.send(warrant, live, &write, How::By(deadline)).await;
-        let deadline = Instant::now() + self.config.write_timeout;
         match written {
             Err(trouble @ Trouble::Away(_)) => Err(unreachable(trouble)),
             Err(trouble) => {
@@ -168,7 +171,7 @@ impl<B: Board> Executor<B> {
         }
     }
 
-    /// The dry run and the claim.
+    /// The dry run, and what must be noted before the write: the claim, the time and the nonce.
     async fn rehearse(
         &self,
         warrant: &Warrant,
@@ -179,10 +182,14 @@ impl<B: Board> Executor<B> {
     ) -> Result<Result<Held, Clash>, Stop> {
         let rehearsal = self.send(warrant, live, write, How::DryRun);
         let claiming = async {
-            match claim {
-                Some(held) => Ok(held),
-                None => self.board.create_claim(warrant.decision_id, fresh).await,
-            }
+            let claim = async {
+                match claim {
+                    Some(held) => Ok(held),
+                    None => self.board.create_claim(warrant.decision_id, fresh).await,
+                }
+            };
+            let noted = futures::try_join!(claim, self.board.remember(warrant));
+            noted.map(|(held, ())| held)
         };
         let (tried, held) = if !write.evicts() {
             futures::join!(rehearsal, claiming)

@@ -175,6 +175,26 @@ async fn a_claim_that_is_done_makes_another_copy_a_replay() {
 }
 
 #[tokio::test]
+async fn neither_a_restart_nor_a_clock_that_went_back_revives_a_decision() {
+    let mut world = World::new().await;
+    let missed = world.warrant(10, SCALE).await;
+    world.pass(100);
+    let later = world.warrant(11, SCALE).await;
+    assert_eq!(world.carry_out(&later).await.phase, OutcomePhase::Applied);
+    world.executor = world.successor();
+
+    let mut twin = world.warrant(12, Action::RolloutRestart).await;
+    twin.nonce = later.nonce;
+    let outcome = world.carry_out(&twin).await;
+    assert_eq!(outcome.code, Some(RefusalCode::Replayed));
+
+    world.board.set_now(missed.iat);
+    let outcome = world.carry_out(&missed).await;
+    assert_eq!(outcome.code, Some(RefusalCode::ClockRegressed));
+    assert_eq!(world.effects().len(), 1);
+}
+
+#[tokio::test]
 async fn the_last_ready_pod_and_a_ready_pod_to_delete_are_left_alone() {
     let mut world = World::new().await;
     let pod = world.pods().await.swap_remove(0);
@@ -230,16 +250,6 @@ async fn a_paused_deployment_gets_no_template_that_would_not_roll_out() {
     assert!(world.writes().is_empty());
 }
 
-#[tokio::test]
-async fn a_kill_switch_between_dry_run_and_write_is_seen() {
-    let mut world = World::new().await;
-    let warrant = world.warrant(10, SCALE).await;
-    world.halt_at_dry_run();
-    let outcome = world.carry_out(&warrant).await;
-    assert_eq!(outcome.code, Some(RefusalCode::Halted));
-    let dry: Vec<_> = world.writes().iter().map(|write| write.dry_run).collect();
-    assert_eq!(dry, [true]);
-}
 /// Whatever the API server does with a write that it holds back, it has little time for it.
 #[tokio::test]
 async fn a_write_that_is_held_back_is_given_up_on_both_sides() {
@@ -258,3 +268,13 @@ async fn a_write_that_is_held_back_is_given_up_on_both_sides() {
     assert_eq!(world.effects().len(), 1);
 }
 
+#[tokio::test]
+async fn a_kill_switch_between_dry_run_and_write_is_seen() {
+    let mut world = World::new().await;
+    let warrant = world.warrant(10, SCALE).await;
+    world.halt_at_dry_run();
+    let outcome = world.carry_out(&warrant).await;
+    assert_eq!(outcome.code, Some(RefusalCode::Halted));
+    let dry: Vec<_> = world.writes().iter().map(|write| write.dry_run).collect();
+    assert_eq!(dry, [true]);
+}

@@ -1,9 +1,9 @@
 //! The buckets, each through the user that has it.
 
-use aegis_nats::kv::{Claim, Claims, Halt, HaltState, Health, HealthBoard};
+use aegis_nats::kv::{Claim, Claims, Halt, HaltState, Health, HealthBoard, Past};
 use aegis_nats::testing::TestServer;
 use aegis_nats::{Error, Service};
-use aegis_schemas::{DecisionId, EventId};
+use aegis_schemas::{DecisionId, Digest, EventId, Timestamp};
 
 use crate::support::cluster;
 
@@ -75,6 +75,29 @@ async fn a_decision_is_claimed_once_and_written_by_who_holds_it() {
     let late = claims.update(decision, revision, "late".into()).await;
     assert!(matches!(late, Err(Error::Conflict(_))), "{late:?}");
     assert_eq!(claims.get(decision).await.unwrap().unwrap().value, "done");
+}
+
+#[tokio::test]
+async fn what_was_seen_outlives_who_saw_it_and_never_goes_back() {
+    let server = TestServer::start().await.unwrap();
+    let executor = server.bus(Service::Executor).await.unwrap();
+    let past = Past::new(&executor, &cluster());
+    let at = Timestamp::from_millis;
+    assert_eq!(past.latest().await.unwrap(), None);
+    for time in [2_000, 1_000, 3_000] {
+        past.note(at(time)).await.unwrap();
+    }
+    let decisions = [b"first", b"later"].map(|text| DecisionId(EventId::of_content("", text)));
+    let nonce = Digest::of(b"nonce");
+    assert_eq!(past.bearer(&nonce).await.unwrap(), None);
+    for decision in decisions {
+        past.bear(&nonce, decision).await.unwrap();
+    }
+
+    let successor = server.bus(Service::Executor).await.unwrap();
+    let past = Past::new(&successor, &cluster());
+    assert_eq!(past.latest().await.unwrap(), Some(at(3_000)));
+    assert_eq!(past.bearer(&nonce).await.unwrap(), Some(decisions[0]));
 }
 
 #[tokio::test]
