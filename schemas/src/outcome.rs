@@ -71,6 +71,28 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
+    /// Every code.
+    pub const ALL: [Self; 18] = [
+        Self::TooLarge,
+        Self::Malformed,
+        Self::BadMac,
+        Self::TypeMismatch,
+        Self::Audience,
+        Self::NotYetValid,
+        Self::Expired,
+        Self::ClockRegressed,
+        Self::TargetMismatch,
+        Self::Halted,
+        Self::Replayed,
+        Self::Stale,
+        Self::TargetChanged,
+        Self::OverLimit,
+        Self::AuditUnhealthy,
+        Self::DryRunRefused,
+        Self::DisruptionBudget,
+        Self::Unavailable,
+    ];
+
     /// The code in `snake_case`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Entry;
+use crate::api::{Entry, Requests};
 use crate::world::World;
 use crate::{Error, metrics};
 
@@ -28,6 +28,11 @@ pub(crate) trait Inhabited: Send + 'static {
 
     /// The writes that the API server took.
     fn journal(&self) -> Vec<Entry>;
+
+    /// How many requests each user made; nothing where the API server is not ours to ask.
+    fn requests(&self) -> Requests {
+        Requests::new()
+    }
 
     /// Lets time pass until `now`.
     fn pass(&mut self, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
@@ -44,6 +49,7 @@ pub(crate) async fn run<T: Inhabited>(
         .route("/api/v1/query_range", get(query_range::<T>))
         .route("/simulation", get(status::<T>))
         .route("/journal", get(journal::<T>))
+        .route("/requests", get(requests::<T>))
         .with_state(shared.clone());
     let served =
         axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
@@ -105,6 +111,10 @@ async fn query_range<T: Inhabited>(
 
 async fn journal<T: Inhabited>(State(shared): State<Arc<Mutex<T>>>) -> axum::Json<Value> {
     axum::Json(json!(shared.lock().await.journal()))
+}
+
+async fn requests<T: Inhabited>(State(shared): State<Arc<Mutex<T>>>) -> axum::Json<Value> {
+    axum::Json(json!(shared.lock().await.requests()))
 }
 
 async fn status<T: Inhabited>(State(shared): State<Arc<Mutex<T>>>) -> axum::Json<Value> {

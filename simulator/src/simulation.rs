@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
-use crate::api::{Api, Entry};
+use crate::api::{Api, Entry, Requests};
 use crate::metrics::Sample;
 use crate::pages::{self, Inhabited};
 use crate::scenario::Scenario;
@@ -125,7 +125,8 @@ impl Simulation {
     }
 
     /// Runs in real time until `stop`: the Kubernetes API at `api`; `/metrics`, `/api/v1/query_range`,
-    /// `/simulation` and `/journal` (every write that the API server took) at `metrics`.
+    /// `/simulation`, `/journal` (every write that the API server took) and `/requests` (how many each
+    /// user made) at `metrics`.
     ///
     /// # Errors
     /// When a listener fails or the API server refuses a write of the model.
@@ -150,6 +151,10 @@ impl Inhabited for Simulation {
 
     fn journal(&self) -> Vec<Entry> {
         self.api.journal()
+    }
+
+    fn requests(&self) -> Requests {
+        self.api.requests()
     }
 
     async fn pass(&mut self, now: Timestamp) -> Result<(), Error> {

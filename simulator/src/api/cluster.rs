@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::identity::Identity;
-use super::journal::Entry;
+use super::journal::{Entry, Requests};
 use super::json;
 use super::managed::{self, Writer};
 use super::resources::Kind;
@@ -27,6 +27,7 @@ pub(crate) struct Cluster {
     /// When the built-in kubelet gets to a pod, by UID.
     pub(crate) due: BTreeMap<String, Timestamp>,
     pub(crate) journal: Vec<Entry>,
+    pub(crate) requests: Requests,
     /// What the controllers have to look at, in the order of their layers.
     work: BTreeSet<(u8, Key)>,
     /// What they have to look at later.
@@ -45,9 +46,16 @@ impl Cluster {
             kubelet: true,
             due: BTreeMap::new(),
             journal: Vec::new(),
+            requests: Requests::new(),
             work: BTreeSet::new(),
             timers: BTreeSet::new(),
         }
+    }
+
+    /// Notes that `user` asked for something.
+    pub(crate) fn count(&mut self, user: &str, method: &str) {
+        let methods = self.requests.entry(user.to_owned()).or_default();
+        *methods.entry(method.to_owned()).or_default() += 1;
     }
 
     /// Stores `object` if it differs from what is there; counts its

@@ -44,6 +44,7 @@ async fn respond(
         return Ok(Response::new(Body::from("ok")));
     }
     let user = user(&head.headers).ok_or_else(Refusal::unauthorized)?;
+    api.with(|cluster| cluster.count(user, head.method.as_str()));
     if head.method == http::Method::GET
         && let Some(document) = discovery::document(path)
     {

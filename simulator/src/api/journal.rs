@@ -1,10 +1,15 @@
-//! The audit log of the server: the oracle for "one effect".
+//! The audit log of the server: the oracle for "one effect", and for "nothing was even asked".
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::identity;
+
+/// How many requests each user made, by HTTP method, whatever was answered.
+pub type Requests = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// One accepted write.
 ///

@@ -56,7 +56,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
 pub use feed::{Changed, ResourceName};
-pub use journal::Entry;
+pub use journal::{Entry, Requests};
 
 use cluster::Cluster;
 
@@ -159,6 +159,12 @@ impl Api {
     #[must_use]
     pub fn journal_since(&self, start: usize) -> Vec<Entry> {
         self.with(|cluster| cluster.journal.get(start..).unwrap_or_default().to_vec())
+    }
+
+    /// How many requests each user made so far.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.with(|cluster| cluster.requests.clone())
     }
 
     /// Forgets the history that watches resume from, as a real server does
