@@ -3,14 +3,19 @@
 
 mod binary;
 mod control_plane;
+pub mod forge;
+mod ground;
 pub mod oracles;
 mod people;
+mod policy;
 mod stack;
 mod watch;
 mod witness;
 
 pub use control_plane::ControlPlane;
+pub use ground::Ground;
 pub use people::Person;
-pub use stack::{NATS, Options, POSTGRES, ROLES, Stack};
+pub use policy::{Policy, now};
+pub use stack::{NATS, Options, POSTGRES, ROLES, Stack, until};
 pub use watch::{Entry, Watch};
 pub use witness::{Accepted, Witness};

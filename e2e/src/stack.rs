@@ -1,5 +1,6 @@
 //! Everything that runs: servers, the simulated cluster, one process per role.
 
+mod cluster;
 mod look;
 mod trouble;
 
@@ -47,6 +48,7 @@ pub struct Options {
     seed: u64,
     roles: Vec<&'static str>,
     policy: Option<(&'static str, &'static str)>,
+    settings: Vec<(String, &'static str)>,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ impl Options {
             seed: 1,
             roles: ROLES.to_vec(),
             policy: None,
+            settings: Vec::new(),
         }
     }
 
@@ -73,6 +76,13 @@ impl Options {
     #[must_use]
     pub const fn policy(mut self, line: &'static str, instead: &'static str) -> Self {
         self.policy = Some((line, instead));
+        self
+    }
+
+    /// Another value of a setting, which is named as in its variable: `EXECUTOR__OWN_NAMESPACE`.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &'static str) -> Self {
+        self.settings.push((format!("AEGIS_{name}"), value));
         self
     }
 
@@ -98,8 +108,9 @@ pub struct Stack {
     tool: Tool,
     config: Config,
     ports: Ports,
+    settings: Vec<(String, &'static str)>,
     roles: BTreeMap<&'static str, Running>,
-    /// Where each process answers for its health.
+    /// Where each process answers for its health and has its metrics.
     admin: BTreeMap<&'static str, String>,
     cluster: Option<Running>,
     postgres: Option<Postgres>,
@@ -135,6 +146,7 @@ impl Stack {
             tool,
             config,
             ports,
+            settings: options.settings.clone(),
             roles: BTreeMap::new(),
             admin: BTreeMap::new(),
             cluster: None,
@@ -287,6 +299,7 @@ impl Stack {
         let admin = free_address()?;
         let mut command = self.tool.command(&["run", role, "--lifeline"]);
         command.args(["--admin", &admin]);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.envs(variables.iter().copied());
         let running = Running::start(name, &self.place.logs(), &mut command)?;
         Ok((running, admin))
@@ -326,6 +339,23 @@ impl Stack {
     /// When it fails, with its words.
     pub async fn aegis(&self, arguments: &[&str]) -> Result<String> {
         self.tool.run(arguments, "").await
+    }
+
+    /// The sum of a counter of a process over its labels; 0 while nothing was counted.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such process, or it does not answer.
+    pub async fn counter(&self, name: &str, counter: &str) -> Result<f64> {
+        let admin = self.admin.get(name).context("no such process")?;
+        let answer = reqwest::get(format!("http://{admin}/metrics")).await?;
+        let text = answer.error_for_status()?.text().await?;
+        let samples = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let named = series.split('{').next() == Some(counter);
+            named.then(|| value.parse::<f64>().ok())?
+        });
+        Ok(samples.sum())
     }
 
     /// What the simulated cluster says of itself: each fault, and every write that its API server took.
@@ -448,7 +478,7 @@ fn free_address() -> Result<String> {
 /// # Errors
 ///
 /// When it does not in time; says of what.
-pub(crate) async fn until<F: Future<Output = bool>>(
+pub async fn until<F: Future<Output = bool>>(
     what: &str,
     within: Duration,
     mut holds: impl FnMut() -> F,

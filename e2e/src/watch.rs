@@ -1,17 +1,20 @@
 //! Reads the audit log as it grows: the only thing that tests look at besides the cluster itself.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aegis_audit_sink::Record;
 use aegis_audit_sink::read::Reader;
 use aegis_schemas::{
-    Assessment, Decision, Event, EventId, Incident, Outcome, OutcomePhase, Timestamp, Verdict,
-    Warrant,
+    Assessment, Decision, Event, EventId, Incident, Outcome, OutcomePhase, Stream, Timestamp,
+    Verdict, Warrant,
 };
 use anyhow::{Context, Result, bail};
 
 /// How many entries are read at once.
 const PAGE: u32 = 1_000;
+/// Where the server tells that a consumer ended a message with `+TERM`.
+const TERMINATED: &str = "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED";
 
 /// One entry of the audit log that somebody can read.
 #[derive(Clone, Debug)]
@@ -75,6 +78,15 @@ impl Entry {
     }
 }
 
+/// The message that a consumer ended with `+TERM`, if the server tells of one.
+fn terminated(record: &Record) -> Option<(String, u64)> {
+    if !record.subject.starts_with(TERMINATED) {
+        return None;
+    }
+    let advisory: serde_json::Value = serde_json::from_slice(&record.body).ok()?;
+    Some((record.subject.clone(), advisory["stream_seq"].as_u64()?))
+}
+
 /// A reader of the log that remembers what it has read.
 pub struct Watch {
     reader: Reader,
@@ -82,6 +94,8 @@ pub struct Watch {
     next: u64,
     /// How far `until` has looked.
     seen: usize,
+    /// Where the server told of a terminated message, and which.
+    terminated: Vec<(String, u64)>,
 }
 
 impl Watch {
@@ -91,6 +105,7 @@ impl Watch {
             entries: Vec::new(),
             next: 0,
             seen: 0,
+            terminated: Vec::new(),
         }
     }
 
@@ -144,6 +159,18 @@ impl Watch {
         Ok(&self.entries)
     }
 
+    /// The sequences in AEGIS_EVENTS of what `consumer` ended with `+TERM`, as the server itself says.
+    ///
+    /// # Errors
+    ///
+    /// When the record cannot be read.
+    pub async fn terminated(&mut self, consumer: &str) -> Result<BTreeSet<u64>> {
+        self.read().await?;
+        let place = format!("{TERMINATED}.{}.{consumer}", Stream::Events);
+        let told = self.terminated.iter().filter(|(on, _)| *on == place);
+        Ok(told.map(|(_, seq)| *seq).collect())
+    }
+
     async fn read(&mut self) -> Result<()> {
         loop {
             let found = self
@@ -155,6 +182,7 @@ impl Watch {
             for one in found {
                 self.next = one.idx + 1;
                 let record = one.record;
+                self.terminated.extend(terminated(&record));
                 let (Some(id), Ok(event)) = (record.event_id(), record.event()) else {
                     continue;
                 };

@@ -4,45 +4,17 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use aegis_e2e::{Entry, Options, Stack};
-use aegis_nats::{Bus, Service};
-use aegis_schemas::header::Meta;
-use aegis_schemas::signature::{DECISION_TYPE, Envelope, Key};
+use aegis_e2e::forge::sealed;
+use aegis_e2e::{Entry, Options, Policy, Stack, now};
+use aegis_schemas::signature::{DECISION_TYPE, Key};
 use aegis_schemas::{
-    AssessmentVerdict, DecisionId, Event, EventId, OutcomePhase, RefusalCode, Subject, Timestamp,
-    Warrant,
+    AssessmentVerdict, DecisionId, Event, EventId, OutcomePhase, RefusalCode, Warrant,
 };
 use sqlx::{Connection as _, PgConnection};
 use tokio::process::Command;
 
 /// A sink that was killed gets what it had in hand again after a minute.
 const SOON: Duration = Duration::from_secs(150);
-
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Timestamp::EPOCH + since.unwrap()
-}
-
-/// Publishes `envelope` as policy would: the forger has policy's place on the bus, but not its key.
-async fn publish(bus: &Bus, warrant: &Warrant, envelope: Envelope) -> u64 {
-    let event = Event::Warrant(envelope);
-    let meta = Meta {
-        id: EventId::of_content("forger", &event.encode().unwrap()),
-        kind: event.kind().as_str().to_owned(),
-        source: "policy/demo".to_owned(),
-        time: now(),
-        cause: None,
-        origin: None,
-        traceparent: None,
-    };
-    let subject = Subject::decision("allow", &warrant.target.object.workload);
-    let body = event.encode().unwrap().into();
-    bus.publisher()
-        .publish(&subject, &meta, body, Some(SOON))
-        .await
-        .unwrap()
-        .seq
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_decision_is_refused_without_an_api_call() {
@@ -63,7 +35,8 @@ async fn a_forged_decision_is_refused_without_an_api_call() {
     assert_eq!(verdict, AssessmentVerdict::Verified);
     let before = stack.writes().await.unwrap().len();
 
-    let (iat, bus) = (now(), stack.bus(Service::Policy).await.unwrap());
+    let mut policy = Policy::of(&stack).await.unwrap();
+    let iat = now();
     let forged = Warrant {
         decision_id: DecisionId(EventId::of_content("forger", b"1")),
         iat,
@@ -72,10 +45,9 @@ async fn a_forged_decision_is_refused_without_an_api_call() {
         fence: genuine.fence + 1_000,
         ..genuine.clone()
     };
-    let payload = |warrant: &Warrant| aegis_schemas::codec::encode(warrant).unwrap();
     let key = Key::new(genuine.kid.clone(), vec![7; 32]).unwrap();
-    let wrong_key = Envelope::sign(DECISION_TYPE, payload(&forged), &key);
-    let seq = publish(&bus, &forged, wrong_key).await;
+    let (subject, body) = sealed(&forged, DECISION_TYPE, &[], &key);
+    let seq = policy.publish(&subject, body).await.unwrap();
     let code = watch
         .until("the forgery is refused", SOON, |entry| {
             let refused = entry.outcome(OutcomePhase::Refused)?;
