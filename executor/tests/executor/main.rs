@@ -5,6 +5,7 @@
 
 mod accept;
 mod effects;
+mod mutants;
 mod refusals;
 mod service;
 mod support;
