@@ -73,10 +73,10 @@ enum Task {
     )]
     Kubernetes(Kubernetes),
     /// Kill what runs while things go wrong, for as long as you like, and check that nothing is lost or
-    /// done twice.
+    /// done twice; forge decisions by the million, and check that none is let through.
     #[command(
         arg_required_else_help = true,
-        after_help = "Examples:\n  cargo xtask soak --kills 100\n  cargo xtask soak --kills 20 --seed 7\n  cargo xtask soak --failpoints"
+        after_help = "Examples:\n  cargo xtask soak --kills 100\n  cargo xtask soak --kills 20 --seed 7\n  cargo xtask soak --failpoints\n  cargo xtask soak --mutants 1000000"
     )]
     Soak(Soak),
     /// Get the servers that the tests need and print the variables that name them.

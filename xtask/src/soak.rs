@@ -1,4 +1,4 @@
-//! Tests of the whole pipeline for as long as somebody has time.
+//! Tests that go on for as long as somebody has time.
 
 use std::process::Command;
 
@@ -14,9 +14,12 @@ pub struct Soak {
     /// Kill each of the six roles, nats-server and PostgreSQL so often.
     #[arg(long, value_name = "N")]
     kills: Option<u64>,
-    /// Where the moments come from; each story of at most 20 kills a service takes the next seed.
+    /// Where moments and forgeries come from; each story of at most 20 kills a service takes the next seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Forge so many signed decisions: the executor's rules must refuse every one, and no genuine one.
+    #[arg(long, value_name = "N")]
+    mutants: Option<u64>,
     /// Let each process die at every step between receiving a message and acknowledging it.
     #[arg(long)]
     failpoints: bool,
@@ -27,8 +30,28 @@ impl Soak {
     ///
     /// # Errors
     ///
-    /// When something was lost, done twice or not healed, or the servers cannot be had.
+    /// When something was lost, done twice, not healed or let through, or the servers cannot be had.
     pub fn run(&self) -> Result<()> {
+        if let Some(mutants) = self.mutants {
+            self.forge(mutants)?;
+        }
+        if self.kills.is_some() || self.failpoints {
+            self.kill()?;
+        }
+        Ok(())
+    }
+
+    fn forge(&self, mutants: u64) -> Result<()> {
+        let mut test = Command::new("cargo");
+        test.args(["test", "--package", "aegis-executor", "--test", "executor"])
+            .args(["mutants::", "--", "--nocapture"])
+            .current_dir(crate::root())
+            .env("AEGIS_MUTANTS", mutants.to_string())
+            .env("AEGIS_SEED", self.seed.to_string());
+        step("mutants", || run(&mut test))
+    }
+
+    fn kill(&self) -> Result<()> {
         let servers = step("servers", Servers::obtain)?;
         let kill_nine = |part: &str, variables: &[(&str, String)]| {
             let mut test = Command::new("cargo");
