@@ -7,6 +7,7 @@ mod trouble;
 pub use trouble::{NATS, POSTGRES};
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -186,7 +187,7 @@ impl Stack {
             tokio::join!(self.nats_server(prepared), self.postgres_server(prepared));
         self.nats = Some(nats?);
         self.keep(postgres?)?;
-        let kubeconfig = self.place.kubeconfigs().join("aegis-ingest.kubeconfig");
+        let kubeconfig = self.kubeconfig("aegis-ingest");
         until("the simulated cluster", START, || async {
             kubeconfig.exists()
         })
@@ -404,6 +405,18 @@ impl Stack {
     #[must_use]
     pub fn workload_metrics(&self) -> String {
         self.ports.workloads.to_string()
+    }
+
+    /// Where the simulated API server answers.
+    #[must_use]
+    pub const fn kubernetes(&self) -> SocketAddr {
+        self.ports.kubernetes
+    }
+
+    /// The file that tells `user` where the API server is.
+    #[must_use]
+    pub fn kubeconfig(&self, user: &str) -> PathBuf {
+        self.place.kubeconfigs().join(format!("{user}.kubeconfig"))
     }
 
     /// The URL of the PostgreSQL administrator: for whoever tampers with the record.

@@ -22,7 +22,7 @@ impl Stack {
     ///
     /// When there is none, or the server does not answer.
     pub async fn object(&self, path: &str) -> Result<Value> {
-        self.kubernetes(PERSON, Method::GET, path, None).await
+        self.ask(PERSON, Method::GET, path, None).await
     }
 
     /// The UID of the object at that path of the API.
@@ -78,8 +78,7 @@ impl Stack {
     ///
     /// When the server refuses, with its words.
     pub async fn patch_as(&self, user: &str, path: &str, change: Value) -> Result<Value> {
-        self.kubernetes(user, Method::PATCH, path, Some(change))
-            .await
+        self.ask(user, Method::PATCH, path, Some(change)).await
     }
 
     /// How many requests the executor made of the API server, by HTTP method, whatever was answered.
@@ -94,7 +93,7 @@ impl Stack {
         Ok(all.remove("aegis-executor").unwrap_or_default())
     }
 
-    async fn kubernetes(
+    async fn ask(
         &self,
         user: &str,
         method: Method,

@@ -1,0 +1,43 @@
+//! Things fail that Aegis stands on: servers go away, processes stand still, the API server has a bad day.
+//! Whatever happens, the story ends healed, with one effect, and everything on record once.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod api_server;
+mod away;
+mod standing_still;
+
+use std::time::Duration;
+
+use aegis_e2e::{Entry, Options, ROLES, Stack, oracles};
+use aegis_schemas::AssessmentVerdict;
+
+/// How long a story may take until it ends; whoever lost a message in hand gets it again after a minute.
+const SOON: Duration = Duration::from_secs(150);
+
+/// An installation in whose cluster a pod goes bad some seconds later. `missing` is not started yet, so
+/// that nothing is done before the fault is there.
+async fn story_without(missing: &[&str]) -> Stack {
+    let roles: Vec<_> = ROLES
+        .into_iter()
+        .filter(|role| !missing.contains(role))
+        .collect();
+    Stack::start(Options::scenario("corrupt-pod").roles(&roles))
+        .await
+        .unwrap()
+}
+
+/// Waits until the pod is replaced and that is verified, and checks that it was done once and that all
+/// oracles hold.
+async fn ends_well(stack: &Stack) {
+    let mut watch = stack.watch().await.unwrap();
+    let verdict = watch
+        .until("the act is judged", SOON, |entry: &Entry| {
+            Some(entry.assessment()?.verdict)
+        })
+        .await
+        .unwrap();
+    assert_eq!(verdict, AssessmentVerdict::Verified);
+    let writes = stack.writes().await.unwrap();
+    assert_eq!(writes.len(), 1, "{writes:#?}");
+    oracles::hold(stack, &[]).await.unwrap();
+}
