@@ -384,6 +384,23 @@ fn a_revision_that_no_change_announced_is_a_change() {
     }
 }
 
+/// Six replicas where four were usual: the usual load counted against six would ask for thirteen.
+#[test]
+fn replicas_are_asked_for_by_cpu_while_cpu_tells_the_need() {
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 6);
+    let load = [
+        blame("cpu_utilisation", 0.88, 0.545),
+        blame("request_rate", 361.6, 161.5),
+    ];
+    let incident = incidents(&log.anomaly(&cart, AnomalyPhase::Opened, &load)).remove(0);
+    let expected = Action::Scale {
+        from: 6,
+        replicas: 9,
+    };
+    assert_eq!(incident.recommendations[0].action, expected);
+}
+
 #[test]
 fn load_that_fills_the_cpu_is_scaled_out_and_noise_does_not_move_the_number() {
     let mut log = Log::new();

@@ -213,9 +213,10 @@ impl Faults {
         let state = self.faults.iter_mut().find(|state| {
             let oracle = &state.fault.oracle;
             let on = state.since.is_some()
-                && state
-                    .settled()
-                    .is_none_or(|at| now.duration_since(at) < AFTERGLOW);
+                && (state.goes_on(now)
+                    || state
+                        .settled()
+                        .is_none_or(|at| now.duration_since(at) < AFTERGLOW));
             on && state.root == place
                 && oracle.right.iter().any(|right| right == act)
                 && oracle.most.is_none_or(|most| state.acts < most)
@@ -237,6 +238,12 @@ impl State {
             .duration
             .is_none_or(|length| age < length)
             .then_some(age)
+    }
+
+    /// Whether time alone ends it, and has not: what was enough for it once may be too little later.
+    fn goes_on(&self, now: Timestamp) -> bool {
+        let by_time = matches!(self.fault.effect, Effect::Load { .. } | Effect::Flap { .. });
+        by_time && self.age(now).is_some()
     }
 
     /// When it was healed or ended.

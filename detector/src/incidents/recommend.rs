@@ -195,7 +195,10 @@ fn leak(case: &Case<'_>, workload: &Workload, confidence: u16) -> Vec<Recommenda
     }]
 }
 
-/// As many replicas as bring CPU to the target, and requests per replica to what is usual.
+/// From this share of its limit on, CPU no longer tells how much more is asked for.
+const PINNED: f64 = 0.9;
+
+/// As many replicas as bring CPU to the target; by the requests where CPU is at its limit.
 fn scale_out(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Recommendation> {
     let cpu = case.get(Kind::Cpu)?;
     let from = workload.state.replicas;
@@ -203,9 +206,11 @@ fn scale_out(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Re
         return None;
     }
     let by_cpu = f64::from(from) * cpu.value / case.config.scale_target_utilisation;
+    // The usual load was borne by the usual replicas, so it says nothing of replicas added since; only
+    // where CPU says even less is it asked.
     let by_load = case
         .get(Kind::LoadHigh)
-        .filter(|load| load.expected > 0.0)
+        .filter(|load| cpu.value >= PINNED && load.expected > 0.0)
         .map_or(0.0, |load| {
             f64::from(from) * load.value / load.expected * cpu.expected
                 / case.config.scale_target_utilisation
