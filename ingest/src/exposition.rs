@@ -84,14 +84,14 @@ fn kind_of(types: &HashMap<&str, &str>, name: &str) -> MetricKind {
 
 /// `name{label="value",…} value [milliseconds]`.
 fn read_line(line: &str) -> Result<Exposed, &'static str> {
-    let end = line
-        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
-        .ok_or("a name without a value")?;
-    let (name, rest) = line.split_at(end);
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+    let (name, rest) = word(line, |byte| is_label(byte) || byte == b':');
+    if rest.is_empty() {
+        return Err("a name without a value");
+    }
+    if name.is_empty() || name.as_bytes()[0].is_ascii_digit() {
         return Err("expected the name of a metric");
     }
-    let rest = rest.trim_start_matches([' ', '\t']);
+    let rest = unpadded(rest);
     let (labels, rest) = match rest.strip_prefix('{') {
         Some(inner) => read_labels(inner)?,
         None => (BTreeMap::new(), rest),
@@ -117,33 +117,30 @@ fn read_line(line: &str) -> Result<Exposed, &'static str> {
 
 /// The labels up to the closing brace, and what follows it.
 fn read_labels(mut rest: &str) -> Result<(BTreeMap<String, String>, &str), &'static str> {
-    let blank = [' ', '\t'];
     let mut labels = BTreeMap::new();
     loop {
-        rest = rest.trim_start_matches(blank);
+        rest = unpadded(rest);
         if let Some(after) = rest.strip_prefix('}') {
             return Ok((labels, after));
         }
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .ok_or("labels without an end")?;
-        let (name, after) = rest.split_at(end);
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        let (name, after) = word(rest, is_label);
+        if after.is_empty() {
+            return Err("labels without an end");
+        }
+        if name.is_empty() || name.as_bytes()[0].is_ascii_digit() {
             return Err("expected the name of a label");
         }
-        let after = after.trim_start_matches(blank);
-        let after = after
+        let after = unpadded(after)
             .strip_prefix('=')
             .ok_or("expected `=` after a label")?;
-        let after = after.trim_start_matches(blank);
-        let after = after
+        let after = unpadded(after)
             .strip_prefix('"')
             .ok_or("expected `\"` before a label's value")?;
         let (value, after) = read_quoted(after)?;
         if labels.insert(name.to_owned(), value).is_some() {
             return Err("a label appears twice");
         }
-        rest = after.trim_start_matches(blank);
+        rest = unpadded(after);
         match rest.strip_prefix(',') {
             Some(after) => rest = after,
             None if rest.starts_with('}') => {}
@@ -152,24 +149,47 @@ fn read_labels(mut rest: &str) -> Result<(BTreeMap<String, String>, &str), &'sta
     }
 }
 
+fn is_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The leading bytes for which `is` holds, ASCII all of them, and what follows.
+fn word(text: &str, is: impl Fn(u8) -> bool) -> (&str, &str) {
+    let end = text.bytes().position(|byte| !is(byte));
+    text.split_at(end.unwrap_or(text.len()))
+}
+
+/// Without leading blanks.
+fn unpadded(text: &str) -> &str {
+    word(text, |byte| matches!(byte, b' ' | b'\t')).1
+}
+
 /// Text up to the closing quote, escapes resolved, and what follows it.
 fn read_quoted(text: &str) -> Result<(String, &str), &'static str> {
+    let special = |text: &str| {
+        text.bytes()
+            .position(|byte| matches!(byte, b'"' | b'\\'))
+            .ok_or("a label's value without an end")
+    };
     let mut value = String::new();
-    let mut chars = text.char_indices();
-    while let Some((place, c)) = chars.next() {
-        match c {
-            '"' => return Ok((value, &text[place + 1..])),
-            '\\' => match chars.next() {
-                Some((_, 'n')) => value.push('\n'),
-                Some((_, escaped @ ('"' | '\\'))) => value.push(escaped),
-                // Prometheus keeps what it does not know.
-                Some((_, other)) => value.extend(['\\', other]),
-                None => break,
-            },
-            c => value.push(c),
+    let mut rest = text;
+    loop {
+        let place = special(rest)?;
+        value.push_str(&rest[..place]);
+        let after = &rest[place + 1..];
+        if rest.as_bytes()[place] == b'"' {
+            return Ok((value, after));
         }
+        let mut escaped = after.chars();
+        match escaped.next() {
+            Some('n') => value.push('\n'),
+            Some(escaped @ ('"' | '\\')) => value.push(escaped),
+            // Prometheus keeps what it does not know.
+            Some(other) => value.extend(['\\', other]),
+            None => return Err("a label's value without an end"),
+        }
+        rest = escaped.as_str();
     }
-    Err("a label's value without an end")
 }
 
 fn read_value(word: &str) -> Result<f64, &'static str> {

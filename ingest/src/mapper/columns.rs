@@ -13,11 +13,12 @@ const MAX_BYTES: usize = 200 * 1024;
 const MAX_TIMES: usize = 64;
 
 type Key = (String, Option<Name>, BTreeMap<String, String>);
+type Row = (MetricKind, BTreeMap<Timestamp, f64>);
 
 /// The series of one entity.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
-    series: BTreeMap<Key, (MetricKind, BTreeMap<Timestamp, f64>)>,
+    series: BTreeMap<Key, Row>,
 }
 
 impl Columns {
@@ -43,43 +44,59 @@ impl Columns {
             .flat_map(|(_, values)| values.keys().copied())
             .collect();
         let times: Vec<Timestamp> = times.into_iter().collect();
-        let mut batches = Vec::new();
-        for times in times.chunks(MAX_TIMES) {
-            let mut batch = Vec::new();
-            let mut bytes = 0;
-            for (key, (kind, values)) in &self.series {
-                let row: Vec<f64> = times
-                    .iter()
-                    .map(|time| values.get(time).copied().unwrap_or(f64::NAN))
-                    .collect();
-                if row.iter().all(|value| value.is_nan()) {
-                    continue;
-                }
-                let series = series(key, *kind, row);
-                let size = size(&series);
-                if bytes + size > MAX_BYTES && !batch.is_empty() {
-                    let full = std::mem::take(&mut batch);
-                    batches.push(finish(entity, source, backfill, times, full));
-                    bytes = 0;
-                }
-                bytes += size;
-                batch.push(series);
-            }
-            batches.push(finish(entity, source, backfill, times, batch));
+        // A page has one time: its names are moved, only the chunks of a longer past copy them.
+        if times.len() <= MAX_TIMES {
+            let rows = self.series.into_iter();
+            return cut(entity, source, backfill, &times, rows);
         }
-        batches
+        let chunks = times.chunks(MAX_TIMES);
+        chunks
+            .flat_map(|times| {
+                let rows = self.series.iter();
+                let rows = rows.map(|(key, row)| (key.clone(), row.clone()));
+                cut(entity, source, backfill, times, rows)
+            })
+            .collect()
     }
 }
 
-fn series(key: &Key, kind: MetricKind, values: Vec<f64>) -> Series {
-    let (metric, pod, labels) = key.clone();
-    Series {
-        metric,
-        pod,
-        labels,
-        kind,
-        values,
+/// The values at `times` in batches that a message holds each.
+fn cut(
+    entity: &Entity,
+    source: &str,
+    backfill: bool,
+    times: &[Timestamp],
+    rows: impl Iterator<Item = (Key, Row)>,
+) -> Vec<MetricBatch> {
+    let mut batches = Vec::new();
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    for ((metric, pod, labels), (kind, values)) in rows {
+        let values: Vec<f64> = times
+            .iter()
+            .map(|time| values.get(time).copied().unwrap_or(f64::NAN))
+            .collect();
+        if values.iter().all(|value| value.is_nan()) {
+            continue;
+        }
+        let series = Series {
+            metric,
+            pod,
+            labels,
+            kind,
+            values,
+        };
+        let size = size(&series);
+        if bytes + size > MAX_BYTES && !batch.is_empty() {
+            let full = std::mem::take(&mut batch);
+            batches.push(finish(entity, source, backfill, times, full));
+            bytes = 0;
+        }
+        bytes += size;
+        batch.push(series);
     }
+    batches.push(finish(entity, source, backfill, times, batch));
+    batches
 }
 
 /// At least what the series takes in MessagePack.
