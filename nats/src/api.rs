@@ -1,15 +1,62 @@
 //! Requests to JetStream, with the error code that the typed client hides.
 
+use aegis_schemas::Timestamp;
 use async_nats::HeaderMap;
 use async_nats::client::{Request, RequestErrorKind};
 use bytes::Bytes;
+use data_encoding::BASE64;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::Error;
 use crate::bus::{Bus, REQUEST_TIMEOUT, describe};
 
+/// JetStream's code for a message that is not there.
+const NO_MESSAGE: u64 = 10037;
+
+/// A message as a stream keeps it.
+#[derive(Deserialize)]
+pub(crate) struct Stored {
+    pub(crate) seq: u64,
+    pub(crate) time: Timestamp,
+    /// What cannot be said in JSON is replaced.
+    #[serde(default)]
+    pub(crate) subject: String,
+    /// All headers, as its sender wrote them.
+    #[serde(default, rename = "hdrs", deserialize_with = "base64")]
+    pub(crate) headers: Vec<u8>,
+    #[serde(default, rename = "data", deserialize_with = "base64")]
+    pub(crate) body: Vec<u8>,
+}
+
+fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let bytes = BASE64.decode(text.as_bytes());
+    bytes.map_err(serde::de::Error::custom)
+}
+
 impl Bus {
+    /// The message that `query` asks the stream's leader for, if there is one.
+    pub(crate) async fn stored(
+        &self,
+        stream: &str,
+        query: &Value,
+    ) -> Result<Option<Stored>, Error> {
+        #[derive(Deserialize)]
+        struct Got {
+            message: Stored,
+        }
+        let endpoint = format!("STREAM.MSG.GET.{stream}");
+        match self.call::<Got>(&endpoint, query).await {
+            Ok(Got { message }) => Ok(Some(message)),
+            Err(Error::Refused {
+                code: NO_MESSAGE, ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Asks `$JS.API.<endpoint>`.
     pub(crate) async fn call<T: DeserializeOwned>(
         &self,

@@ -31,6 +31,7 @@ mod service;
 pub mod snapshot;
 pub mod testing;
 pub mod topology;
+mod unreadable;
 
 pub use bus::{Backlog, Bus, Options, StreamInfo, Tls};
 pub use dead_letters::letter;
@@ -38,3 +39,4 @@ pub use delivery::{Delivery, Failure};
 pub use error::Error;
 pub use publish::{PublishError, Publisher, Stored};
 pub use service::Service;
+pub use unreadable::UNREADABLE_HEADERS;

@@ -10,7 +10,6 @@ use aegis_schemas::{
     Timestamp,
 };
 use async_nats::jetstream::stream;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::topology::{Bucket, Durable, EPOCH, Settings, declaration};
@@ -18,7 +17,6 @@ use crate::{Bus, Error};
 
 const NO_STREAM: u64 = 10059;
 const NO_CONSUMER: u64 = 10014;
-const NO_MESSAGE: u64 = 10037;
 
 /// What was found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,34 +166,15 @@ struct Said {
     uid: Option<String>,
 }
 
-/// What the leader answers; the body is in base64.
-#[derive(Deserialize)]
-struct Got {
-    message: Message,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    seq: u64,
-    #[serde(default)]
-    data: String,
-}
-
 /// The genesis of a cluster that the log tells last.
 async fn last_genesis(bus: &Bus, cluster: &Cluster) -> Result<Option<Said>, Error> {
-    let endpoint = format!("STREAM.MSG.GET.{}", Stream::Events);
     let subject = Subject::signal("genesis", &cluster_entity(cluster)?);
     let query = json!({ "last_by_subj": subject.as_str() });
-    let message = match bus.call::<Got>(&endpoint, &query).await {
-        Ok(Got { message }) => message,
-        Err(Error::Refused {
-            code: NO_MESSAGE, ..
-        }) => return Ok(None),
-        Err(error) => return Err(error),
+    let Some(message) = bus.stored(Stream::Events.name(), &query).await? else {
+        return Ok(None);
     };
     // One that nobody can read told nobody a UID.
-    let body = data_encoding::BASE64.decode(message.data.as_bytes());
-    let event = Event::decode(Kind::Signal.as_str(), &body.unwrap_or_default());
+    let event = Event::decode(Kind::Signal.as_str(), &message.body);
     let uid = match event {
         Ok(Event::Signal(Signal {
             body: SignalBody::Genesis(genesis),

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use crate::bus::describe;
 use crate::retry::Backoff;
 use crate::topology::Durable;
+use crate::unreadable::Unreadable;
 use crate::{Bus, Delivery, Error, metrics};
 
 /// Short, so that a former reader's open request is over soon.
@@ -33,16 +34,18 @@ pub(crate) struct Receiver {
     open: Option<pull::Stream>,
     backoff: Backoff,
     missed_heartbeat: bool,
+    unreadable: Unreadable,
 }
 
 impl Receiver {
-    pub(crate) const fn new(bus: Bus, durable: Durable) -> Self {
+    pub(crate) fn new(bus: Bus, durable: Durable) -> Self {
         Self {
             bus,
             durable,
             open: None,
             backoff: Backoff::standard(),
             missed_heartbeat: false,
+            unreadable: Unreadable::new(),
         }
     }
 
@@ -80,8 +83,19 @@ impl Receiver {
             self.missed_heartbeat = false;
         }
         loop {
+            if let Some(found) = self.unreadable.take() {
+                return Ok(found);
+            }
             let open = self.open.as_mut().ok_or("not reading")?;
-            match open.next().await {
+            let next = tokio::select! {
+                biased;
+                next = open.next() => next,
+                () = tokio::time::sleep_until(self.unreadable.due()) => {
+                    self.unreadable.look(&self.bus, &self.durable).await;
+                    continue;
+                }
+            };
+            match next {
                 None => return Err("the stream of messages ended".to_owned()),
                 Some(Ok(message)) => {
                     self.backoff.reset();

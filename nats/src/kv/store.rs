@@ -16,8 +16,6 @@ const TIME_TO_LIVE: &str = "Nats-TTL";
 
 /// JetStream's code for a revision that is not the expected one.
 const WRONG_REVISION: u64 = 10071;
-/// JetStream's code for a subject without a message.
-const NO_MESSAGE: u64 = 10037;
 
 /// A bucket over a connection.
 #[derive(Clone, Debug)]
@@ -37,22 +35,6 @@ pub(crate) struct Entry {
 #[derive(Deserialize)]
 struct Ack {
     seq: u64,
-}
-
-#[derive(Deserialize)]
-struct Got {
-    message: Message,
-}
-
-/// A message as the leader tells it, headers and body in base64.
-#[derive(Deserialize)]
-struct Message {
-    seq: u64,
-    time: Timestamp,
-    #[serde(default)]
-    hdrs: String,
-    #[serde(default)]
-    data: String,
 }
 
 impl Store {
@@ -129,31 +111,21 @@ impl Store {
     }
 
     async fn last_of_leader(&self, key: &str) -> Result<Option<(Entry, bool)>, Error> {
-        let endpoint = format!("STREAM.MSG.GET.{}", self.bucket.stream());
         let query = serde_json::json!({ "last_by_subj": self.bucket.subject(key) });
-        let message = match self.bus.call::<Got>(&endpoint, &query).await {
-            Ok(Got { message }) => message,
-            Err(Error::Refused {
-                code: NO_MESSAGE, ..
-            }) => return Ok(None),
-            Err(error) => return Err(error),
+        let stored = self.bus.stored(&self.bucket.stream(), &query).await?;
+        let Some(message) = stored else {
+            return Ok(None);
         };
-        let decode = |text: &str| {
-            let bytes = data_encoding::BASE64.decode(text.as_bytes());
-            bytes.map_err(|error| Error::Unreadable {
-                subject: format!("$JS.API.{endpoint}"),
-                reason: error.to_string(),
-            })
-        };
-        let headers = decode(&message.hdrs)?;
-        let deleted = String::from_utf8_lossy(&headers).lines().any(|line| {
-            line.split_once(':')
-                .is_some_and(|(name, value)| name == OPERATION && value.trim() != "PUT")
-        });
+        let deleted = String::from_utf8_lossy(&message.headers)
+            .lines()
+            .any(|line| {
+                line.split_once(':')
+                    .is_some_and(|(name, value)| name == OPERATION && value.trim() != "PUT")
+            });
         let entry = Entry {
             revision: message.seq,
             time: message.time,
-            value: decode(&message.data)?.into(),
+            value: message.body.into(),
         };
         Ok(Some((entry, deleted)))
     }

@@ -134,11 +134,16 @@ fn consumers(service: &Service, settings: &Settings) -> Vec<String> {
     own(service, settings)
         .flat_map(|durable| {
             let place = format!("{}.{}", durable.stream, durable.name);
-            [
+            let mut subjects = vec![
                 format!("$JS.API.CONSUMER.INFO.{place}"),
                 format!("$JS.API.CONSUMER.MSG.NEXT.{place}"),
                 format!("$JS.ACK.{place}.>"),
-            ]
+            ];
+            // Whoever reads all of a stream may look at a message that never arrives.
+            if durable.filters.is_empty() {
+                subjects.push(format!("$JS.API.STREAM.MSG.GET.{}", durable.stream));
+            }
+            subjects
         })
         .collect()
 }
