@@ -51,7 +51,7 @@ enum Command {
     /// Settings: what they are, where they come from, what is wrong with them.
     #[command(subcommand)]
     Config(Settings),
-    /// Keys that decisions are signed with.
+    /// Keys that decisions are signed with, and certificates for TLS.
     #[command(subcommand)]
     Keys(keys::Keys),
     /// People who may sign in, straight in the database: for the first administrator.
@@ -119,6 +119,8 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Provision => provision::provision(&config()?).await,
         Command::Run(wanted) => run::run(&config()?, &wanted).await,
         Command::Config(settings) => settings.run(&cli.config),
+        // Certificates are made before there is a configuration.
+        Command::Keys(keys::Keys::Tls(tls)) => tls.run(),
         Command::Keys(keys) => keys.run(&config()?),
         Command::Users(users) => users.run(&config()?).await,
         Command::Login(login) => people::login(&login).await,

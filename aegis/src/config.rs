@@ -20,8 +20,12 @@ pub struct Bus {
     pub url: String,
     /// The folder with `<service>.seed`, the nkey seed of each service.
     pub keys_dir: PathBuf,
-    /// The authority of the server's certificate; none for plain connections on this host.
+    /// The authority of the server's certificate, PEM; none for plain connections on this host.
     pub ca_file: Option<PathBuf>,
+    /// The certificate that services show to the server, PEM.
+    pub certificate_file: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key_file: Option<PathBuf>,
 }
 
 impl Default for Bus {
@@ -30,7 +34,35 @@ impl Default for Bus {
             url: "nats://127.0.0.1:4222".to_owned(),
             keys_dir: PathBuf::from("secrets/nats"),
             ca_file: None,
+            certificate_file: None,
+            key_file: None,
         }
+    }
+}
+
+impl Bus {
+    /// TLS to the server: demanded as soon as anything of it is set.
+    #[must_use]
+    pub fn tls(&self) -> aegis_nats::Tls {
+        let certificate = self.certificate_file.clone().zip(self.key_file.clone());
+        aegis_nats::Tls {
+            required: self.ca_file.is_some() || certificate.is_some(),
+            ca_file: self.ca_file.clone(),
+            certificate,
+        }
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.certificate_file.is_some() != self.key_file.is_some() {
+            faults.push("`bus.certificate_file` and `bus.key_file` go together".to_owned());
+        }
+        if !self.tls().required
+            && let Some(host) = aegis_nats::in_the_clear(&self.url)
+        {
+            faults.push(aegis_nats::Error::InTheClear { host }.to_string());
+        }
+        faults
     }
 }
 
@@ -133,6 +165,7 @@ impl Config {
     /// All mistakes at once.
     pub fn validate(&self) -> Result<()> {
         let mut mistakes = Vec::new();
+        mistakes.extend(self.bus.faults());
         if let Err(error) = self.topology.validate() {
             mistakes.push(error.to_string());
         }

@@ -8,7 +8,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aegis_audit_sink::checkpoint::SigningKey;
-use aegis_nats::server::{User, configuration};
+use aegis_nats::server::{ServerTls, User, configuration_with};
+use aegis_nats::topology;
 use aegis_schemas::{Cluster, Mode};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -19,7 +20,7 @@ use crate::keys;
 /// Makes a configuration.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Refuses a folder that has something in it.\n\nExamples:\n  aegis init /etc/aegis\n  aegis init ./aegis --cluster production --kubeconfig ~/.kube/config\n  aegis init ./aegis --publisher billing-monitor --gateway 127.0.0.1:8088"
+    after_help = "Refuses a folder that has something in it.\n\nExamples:\n  aegis init /etc/aegis\n  aegis init ./aegis --cluster production --kubeconfig ~/.kube/config\n  aegis init ./aegis --publisher billing-monitor --gateway 127.0.0.1:8088\n  aegis keys tls ./tls --nats 10.0.0.5 && aegis init ./aegis --nats 10.0.0.5:4222 --tls ./tls"
 )]
 pub struct Init {
     /// The folder.
@@ -33,6 +34,10 @@ pub struct Init {
     /// Where nats-server shall listen.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4222")]
     nats: SocketAddr,
+    /// The folder with certificates for NATS, as `aegis keys tls` makes it; needed unless it listens on
+    /// this host alone.
+    #[arg(long, value_name = "FOLDER")]
+    tls: Option<PathBuf>,
     /// Where the gateway shall listen.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     gateway: SocketAddr,
@@ -58,7 +63,13 @@ impl Init {
             wanted.ingest.kubeconfig = Some(file.clone());
             wanted.executor.kubeconfig = Some(file);
         }
-        make(&self.dir, &wanted, self.nats)?;
+        let tls = self.tls.map(std::path::absolute).transpose()?;
+        if let Some(folder) = &tls {
+            wanted.bus.url = format!("tls://{}", self.nats);
+            keys::trust(&mut wanted.bus, folder);
+        }
+        let tls = tls.as_deref().map(keys::of_nats);
+        make_with(&self.dir, &wanted, self.nats, tls.as_ref())?;
         let dir = self.dir.display();
         eprintln!("made `{dir}`\n\nnext:");
         eprintln!("  nats-server -c {dir}/nats-server.conf");
@@ -92,13 +103,29 @@ pub fn installation(cluster: &Cluster) -> Config {
     wanted
 }
 
+/// Makes the folder for `wanted`, whose relative paths are meant from it, with a nats-server without TLS.
+///
+/// # Errors
+///
+/// As [`make_with`].
+pub fn make(dir: &Path, wanted: &Config, nats: SocketAddr) -> Result<()> {
+    make_with(dir, wanted, nats, None)
+}
+
 /// Makes the folder for `wanted`, whose relative paths are meant from it.
 ///
 /// # Errors
 ///
-/// When the folder is not empty or cannot be written.
-pub fn make(dir: &Path, wanted: &Config, nats: SocketAddr) -> Result<()> {
+/// When the folder is not empty or cannot be written, or nats-server would listen for other hosts
+/// without TLS.
+pub fn make_with(
+    dir: &Path,
+    wanted: &Config,
+    nats: SocketAddr,
+    tls: Option<&ServerTls>,
+) -> Result<()> {
     wanted.validate()?;
+    guarded(nats, tls)?;
     let dir = std::path::absolute(dir)?;
     if fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!(
@@ -120,7 +147,7 @@ pub fn make(dir: &Path, wanted: &Config, nats: SocketAddr) -> Result<()> {
         0o644,
         incidents()?.as_bytes(),
     )?;
-    users(&dir, wanted, nats)?;
+    users(&dir, wanted, nats, tls)?;
     keys::make(&dir.join(&wanted.policy.keys_file))?;
     SigningKey::generate(&wanted.audit.origin)?
         .write_new(&dir.join(&wanted.audit.signing_key_file))?;
@@ -133,7 +160,7 @@ pub fn make(dir: &Path, wanted: &Config, nats: SocketAddr) -> Result<()> {
 }
 
 /// A key for every user of the bus, and the server's configuration with their public halves.
-fn users(dir: &Path, wanted: &Config, nats: SocketAddr) -> Result<()> {
+fn users(dir: &Path, wanted: &Config, nats: SocketAddr, tls: Option<&ServerTls>) -> Result<()> {
     let seeds = dir.join(&wanted.bus.keys_dir);
     folder(&seeds, 0o700)?;
     let mut users = Vec::new();
@@ -149,8 +176,33 @@ fn users(dir: &Path, wanted: &Config, nats: SocketAddr) -> Result<()> {
             public_key,
         });
     }
-    let text = configuration(&wanted.topology, &users, nats, &dir.join("nats-store"));
+    let text = server(&wanted.topology, &users, nats, &dir.join("nats-store"), tls)?;
     write(&dir.join("nats-server.conf"), 0o644, text.as_bytes())
+}
+
+/// The configuration of a nats-server that nobody can listen to.
+///
+/// # Errors
+///
+/// When it would listen for other hosts without TLS.
+pub fn server(
+    settings: &topology::Settings,
+    users: &[User],
+    listen: SocketAddr,
+    store: &Path,
+    tls: Option<&ServerTls>,
+) -> Result<String> {
+    guarded(listen, tls)?;
+    Ok(configuration_with(settings, users, listen, store, tls))
+}
+
+fn guarded(listen: SocketAddr, tls: Option<&ServerTls>) -> Result<()> {
+    if tls.is_none() && !listen.ip().is_loopback() {
+        bail!(
+            "nats-server would listen on `{listen}` for other hosts without TLS; make certificates with `aegis keys tls DIR --nats NAME` and name them with --tls DIR"
+        );
+    }
+    Ok(())
 }
 
 fn policy(dir: &Path) -> Result<()> {

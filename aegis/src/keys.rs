@@ -1,6 +1,8 @@
 //! `aegis keys`: the keys that decisions are signed with. policy signs with the active one, the executor
 //! believes every one in the file.
 
+mod tls;
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,7 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::config::Config;
 
-/// Keys that decisions are signed with.
+pub use tls::{Tls, of_nats, trust};
+
+/// Keys that decisions are signed with, and certificates.
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "To change the key while everything runs:\n  aegis keys new               then restart the executors: they believe both\n  aegis keys rotate --to KID   then restart policy: it signs with the new one\n  aegis keys retire OLD        two minutes later, then restart the executors"
@@ -40,6 +44,8 @@ pub enum Keys {
         /// The key's name.
         kid: String,
     },
+    /// Make an authority and certificates for TLS to NATS and PostgreSQL.
+    Tls(Tls),
 }
 
 impl Keys {
@@ -95,6 +101,7 @@ impl Keys {
                 save(path, &file)?;
                 eprintln!("forgot {kid}; restart the executors");
             }
+            Self::Tls(tls) => tls.run()?,
         }
         Ok(())
     }

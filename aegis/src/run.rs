@@ -235,12 +235,7 @@ pub async fn connect(config: &Config, service: Service) -> Result<Bus> {
         seed: Zeroizing::new(seed.trim().to_owned()),
         connect_timeout: CONNECT,
     };
-    let tls = aegis_nats::Tls {
-        ca_file: config.bus.ca_file.clone(),
-        certificate: None,
-        required: config.bus.ca_file.is_some(),
-    };
-    Bus::connect_with(options, tls)
+    Bus::connect_with(options, config.bus.tls())
         .await
         .with_context(|| format!("cannot use NATS at `{}`", config.bus.url))
 }

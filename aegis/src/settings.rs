@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use aegis_nats::server::{User, configuration};
+use aegis_nats::server::User;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use serde_json::Value;
 
 use crate::config::{self, Config, Loaded, Origin};
-use crate::{init, run};
+use crate::{init, keys, run};
 
 /// Settings.
 #[derive(Debug, Subcommand)]
@@ -37,6 +37,9 @@ pub enum Settings {
         /// Where it stores its streams.
         #[arg(long, value_name = "FOLDER", default_value = "nats-store")]
         store: std::path::PathBuf,
+        /// The folder with the server's certificate, as `aegis keys tls` makes it.
+        #[arg(long, value_name = "FOLDER")]
+        tls: Option<std::path::PathBuf>,
     },
 }
 
@@ -56,11 +59,15 @@ impl Settings {
             }
             Self::Show { origin: false } => print!("{}", config::to_toml(config)),
             Self::Show { origin: true } => show(&loaded, "", &serde_json::to_value(config)?),
-            Self::NatsServer { listen, store } => {
+            Self::NatsServer { listen, store, tls } => {
                 config.validate()?;
+                let (users, store) = (users(config)?, std::path::absolute(store)?);
+                let tls = tls.map(std::path::absolute).transpose()?;
+                let tls = tls.as_deref().map(keys::of_nats);
+                let settings = &config.topology;
                 print!(
                     "{}",
-                    nats_server(config, listen, &std::path::absolute(store)?)?
+                    init::server(settings, &users, listen, &store, tls.as_ref())?
                 );
             }
         }
@@ -91,7 +98,8 @@ fn show(loaded: &Loaded, path: &str, value: &Value) {
     }
 }
 
-fn nats_server(config: &Config, listen: SocketAddr, store: &Path) -> Result<String> {
+/// Every user of the server; makes the keys of those that are new.
+fn users(config: &Config) -> Result<Vec<User>> {
     let mut users = Vec::new();
     for service in config.topology.services() {
         let file = run::seed_file(config, &service);
@@ -110,5 +118,5 @@ fn nats_server(config: &Config, listen: SocketAddr, store: &Path) -> Result<Stri
             public_key,
         });
     }
-    Ok(configuration(&config.topology, &users, listen, store))
+    Ok(users)
 }

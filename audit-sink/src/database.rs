@@ -8,9 +8,10 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use aegis_schemas::is_this_host;
 use data_encoding::BASE64URL_NOPAD;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection as _, SqlSafeStr as _};
 
 use crate::Error;
@@ -144,13 +145,25 @@ pub fn read_url(file: &Path) -> Result<String, Error> {
     Ok(text.trim().to_owned())
 }
 
-/// How to connect with a URL; the error does not repeat it, as a password is in it.
+/// How to connect with a URL: to another host only by TLS and with its certificate checked. The error does
+/// not repeat the URL, as a password is in it.
 pub(crate) fn options(url: &str) -> Result<PgConnectOptions, Error> {
     let options: PgConnectOptions = url.parse().map_err(|_| {
         Error::Configuration(
             "the database's URL is not `postgres://user:password@host:port/database`".to_owned(),
         )
     })?;
+    let verified = matches!(
+        options.get_ssl_mode(),
+        PgSslMode::VerifyCa | PgSslMode::VerifyFull
+    );
+    let here = options.get_socket().is_some() || is_this_host(options.get_host());
+    if !verified && !here {
+        return Err(Error::Configuration(format!(
+            "PostgreSQL at `{}` is on another host, and its URL does not ask for TLS: add `?sslmode=verify-full&sslrootcert=FILE`",
+            options.get_host()
+        )));
+    }
     Ok(options.application_name("aegis-audit"))
 }
 
@@ -295,6 +308,37 @@ fn percent_decoded(text: &str) -> String {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_host_is_talked_to_by_tls_alone() {
+        let table = [
+            ("127.0.0.1:5432/aegis", true),
+            ("localhost/aegis?sslmode=disable", true),
+            ("[::1]/aegis", true),
+            ("%2Fvar%2Frun%2Fpostgresql/aegis", true),
+            ("db.example.org/aegis?sslmode=verify-full", true),
+            (
+                "db.example.org/aegis?sslmode=verify-ca&sslrootcert=ca.crt",
+                true,
+            ),
+            ("db.example.org/aegis", false),
+            ("10.0.0.5/aegis?sslmode=prefer", false),
+            // Encrypted, but to whoever answers.
+            ("db.example.org/aegis?sslmode=require", false),
+            ("localhost/aegis?host=db.example.org", false),
+        ];
+        for (rest, allowed) in table {
+            let asked = options(&format!("postgres://aegis_audit:secret@{rest}"));
+            assert_eq!(asked.is_ok(), allowed, "{rest}: {asked:?}");
+            if let Err(error) = asked {
+                let said = error.to_string();
+                assert!(
+                    said.contains("sslmode=verify-full") && !said.contains("secret"),
+                    "{said}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn role_gets_the_administrators_host_and_query() {

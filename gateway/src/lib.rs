@@ -40,6 +40,11 @@ pub enum Error {
     /// The database does not answer.
     #[error("cannot reach the database: {0}")]
     Database(#[source] sqlx::Error),
+    /// The database is on another host and its URL does not ask for TLS.
+    #[error(
+        "PostgreSQL at `{0}` is on another host, and its URL does not ask for TLS: add `?sslmode=verify-full&sslrootcert=FILE`"
+    )]
+    InTheClear(String),
     /// It cannot listen.
     #[error("cannot listen on `{0}`: {1}; another process may use that port")]
     Listen(SocketAddr, std::io::Error),

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use aegis_schemas::EventId;
+use aegis_schemas::{EventId, is_this_host};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::token::{fingerprint, random};
@@ -48,14 +48,24 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or the database does not answer.
+    /// When the file cannot be read, the database does not answer, or it is on another host and its URL does
+    /// not ask for TLS.
     pub async fn connect(file: &Path) -> Result<Self, Error> {
         let url = std::fs::read_to_string(file)
             .map_err(|error| Error::Secret(file.display().to_string(), error))?;
+        let options: PgConnectOptions = url.trim().parse().map_err(Error::Database)?;
+        let verified = matches!(
+            options.get_ssl_mode(),
+            PgSslMode::VerifyCa | PgSslMode::VerifyFull
+        );
+        let here = options.get_socket().is_some() || is_this_host(options.get_host());
+        if !verified && !here {
+            return Err(Error::InTheClear(options.get_host().to_owned()));
+        }
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
-            .connect(url.trim())
+            .connect_with(options.application_name("aegis-gateway"))
             .await
             .map_err(Error::Database)?;
         Ok(Self(pool))

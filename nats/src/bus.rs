@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aegis_schemas::Stream;
+use aegis_schemas::{Stream, is_this_host};
 use async_nats::jetstream::{self, consumer, stream};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use zeroize::Zeroizing;
 
 use crate::topology::Durable;
@@ -116,8 +116,14 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// As [`Bus::connect`], and when a certificate is refused.
+    /// As [`Bus::connect`], when a certificate is refused, and when TLS is not required although a server
+    /// is on another host.
     pub async fn connect_with(options: Options, tls: Tls) -> Result<Self, Error> {
+        if !tls.required
+            && let Some(host) = in_the_clear(&options.url)
+        {
+            return Err(Error::InTheClear { host });
+        }
         let id_key = keys::message_id_key(&options.seed)?;
         let service = options.service.clone();
         let mut connect = ConnectOptions::new()
@@ -242,6 +248,17 @@ impl Bus {
     }
 }
 
+/// The first server of `url` that is on another host and whose address does not ask for TLS. One that is no
+/// address is refused when it is connected to.
+#[must_use]
+pub fn in_the_clear(url: &str) -> Option<String> {
+    let addresses = url.split(',').filter_map(|one| one.trim().parse().ok());
+    addresses
+        .filter(|address: &ServerAddr| !address.tls_required() && !is_this_host(address.host()))
+        .map(|address| address.host().to_owned())
+        .next()
+}
+
 /// How long one request may take before it is tried again.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -275,5 +292,30 @@ fn note(event: &Event) {
             tracing::warn!("messages arrive faster than they are taken");
         }
         other => tracing::info!(event = %other, "NATS connection"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_host_is_talked_to_in_the_clear() {
+        let table = [
+            ("nats://127.0.0.1:4222", None),
+            ("localhost", None),
+            ("nats://[::1]:4222,nats://127.0.0.2", None),
+            ("tls://nats.example.org:4222", None),
+            ("nats://nats.example.org:4222", Some("nats.example.org")),
+            ("nats://127.0.0.1, 10.0.0.5:4222", Some("10.0.0.5")),
+            (
+                "tls://a.example.org,nats://b.example.org",
+                Some("b.example.org"),
+            ),
+            ("ws://nats.example.org", Some("nats.example.org")),
+        ];
+        for (url, host) in table {
+            assert_eq!(in_the_clear(url).as_deref(), host, "{url}");
+        }
     }
 }

@@ -13,6 +13,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A server on another host that would be talked to in the clear.
+    #[error(
+        "NATS at `{host}` is on another host, where everybody on the way could listen: set `bus.ca_file` for TLS (`aegis keys tls` makes certificates), or begin the URL with `tls://`"
+    )]
+    InTheClear {
+        /// Which host.
+        host: String,
+    },
     /// The server lacks what Aegis relies on.
     #[error("nats-server {found} is too old: Aegis needs 2.15.1 or later")]
     OldServer {

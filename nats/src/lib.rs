@@ -33,7 +33,7 @@ pub mod testing;
 pub mod topology;
 mod unreadable;
 
-pub use bus::{Backlog, Bus, Options, StreamInfo, Tls};
+pub use bus::{Backlog, Bus, Options, StreamInfo, Tls, in_the_clear};
 pub use dead_letters::letter;
 pub use delivery::{Delivery, Failure};
 pub use error::Error;

@@ -16,6 +16,7 @@ mod decision;
 mod entity;
 mod event;
 pub mod header;
+mod host;
 mod id;
 mod incident;
 pub mod keyring;
@@ -39,6 +40,7 @@ pub use dead_letter::DeadLetter;
 pub use decision::{Decision, Proposal, Reason, StandingOrders, Verdict};
 pub use entity::{Entity, EntityKind};
 pub use event::{Event, Kind};
+pub use host::is_this_host;
 pub use id::{DecisionId, Digest, EpisodeId, EventId, IncidentId, InvalidId};
 pub use incident::{
     Cause, CauseKind, Evidence, EvidenceSource, FailureKind, Incident, IncidentPhase,

@@ -162,6 +162,39 @@ fn postgres_bin() -> Result<PathBuf> {
     Ok(bin)
 }
 
+/// A PostgreSQL that speaks TLS, which the packaged one does not: `AEGIS_POSTGRES_BIN`, the one on PATH, or
+/// Debian's newest.
+///
+/// # Errors
+///
+/// When there is none; says what to install.
+pub fn postgres_with_tls() -> Result<PathBuf> {
+    let named = std::env::var_os("AEGIS_POSTGRES_BIN").map(PathBuf::from);
+    let on_path = on_path("postgres").and_then(|found| found.canonicalize().ok());
+    let on_path = on_path.and_then(|found| found.parent().map(Path::to_owned));
+    let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .collect();
+    debian.sort_by_key(|folder| std::cmp::Reverse(postgres_version(folder)));
+    let mut all = named.into_iter().chain(on_path).chain(debian);
+    all.find(|folder| {
+        postgres_version(folder).is_some_and(|version| version >= POSTGRES_FLOOR)
+            && speaks_tls(folder)
+    })
+    .with_context(|| {
+        format!("no PostgreSQL {POSTGRES_FLOOR} or newer with TLS: install it (Debian: `apt install postgresql`), or name its programs' folder with AEGIS_POSTGRES_BIN")
+    })
+}
+
+/// Whether the server is linked with OpenSSL.
+fn speaks_tls(folder: &Path) -> bool {
+    let library = b"libssl.so";
+    std::fs::read(folder.join("postgres"))
+        .is_ok_and(|bytes| bytes.windows(library.len()).any(|part| part == library))
+}
+
 fn postgres_version(folder: &Path) -> Option<u32> {
     let output = Command::new(folder.join("postgres"))
         .arg("--version")
