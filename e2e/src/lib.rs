@@ -1,7 +1,9 @@
 //! The whole pipeline on real servers: nats-server, PostgreSQL, a simulated cluster behind real HTTP, and
 //! every role a process of its own. Tests put metrics and objects in and read the audit log.
 
+pub mod attack;
 mod binary;
+pub mod broker;
 mod control_plane;
 pub mod forge;
 mod ground;

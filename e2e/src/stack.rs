@@ -2,6 +2,7 @@
 
 mod cluster;
 mod look;
+mod tls;
 mod trouble;
 
 pub use trouble::{NATS, POSTGRES};
@@ -50,6 +51,7 @@ pub struct Options {
     roles: Vec<&'static str>,
     policy: Option<(&'static str, &'static str)>,
     settings: Vec<(String, &'static str)>,
+    tls: bool,
 }
 
 impl Options {
@@ -63,6 +65,7 @@ impl Options {
             roles: ROLES.to_vec(),
             policy: None,
             settings: Vec::new(),
+            tls: false,
         }
     }
 
@@ -87,6 +90,13 @@ impl Options {
         self
     }
 
+    /// TLS to NATS and PostgreSQL.
+    #[must_use]
+    pub const fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
     /// Only some of the roles.
     #[must_use]
     pub fn roles(mut self, roles: &[&'static str]) -> Self {
@@ -106,6 +116,7 @@ impl Options {
 pub struct Stack {
     // Held so that it lives as long.
     _real: Option<std::sync::Arc<ControlPlane>>,
+    postgres_bin: PathBuf,
     tool: Tool,
     config: Config,
     ports: Ports,
@@ -142,8 +153,14 @@ impl Stack {
             std::fs::write(&file, text.replace(line, instead))?;
         }
         let tool = Tool::of(prepared.aegis.clone(), place.config(), place.session());
+        let postgres_bin = if options.tls {
+            aegis_xtask::servers::postgres_with_tls()?
+        } else {
+            prepared.servers.postgres_bin.clone()
+        };
         let mut stack = Self {
             _real: options.real.clone(),
+            postgres_bin,
             tool,
             config,
             ports,
@@ -156,7 +173,13 @@ impl Stack {
             place,
             _home: home,
         };
+        if options.tls {
+            stack.secure_nats().await?;
+        }
         stack.servers(prepared, &options).await?;
+        if options.tls {
+            stack.secure_postgres().await?;
+        }
         stack.tool.run(&["provision"], "").await?;
         for role in &options.roles {
             stack.start_role(role).await?;
@@ -183,8 +206,7 @@ impl Stack {
             &mut simulate,
         )?);
         // One after the other would cost a second of every test.
-        let (nats, postgres) =
-            tokio::join!(self.nats_server(prepared), self.postgres_server(prepared));
+        let (nats, postgres) = tokio::join!(self.nats_server(prepared), self.postgres_server());
         self.nats = Some(nats?);
         self.keep(postgres?)?;
         let kubeconfig = self.kubeconfig("aegis-ingest");
@@ -203,11 +225,14 @@ impl Stack {
             .context("nats-server")
     }
 
-    async fn postgres_server(&self, prepared: &Prepared) -> Result<Postgres> {
-        let binaries = &prepared.servers.postgres_bin;
-        Postgres::start_in(binaries, self.place.postgres(), self.ports.postgres.port())
-            .await
-            .context("PostgreSQL")
+    async fn postgres_server(&self) -> Result<Postgres> {
+        Postgres::start_in(
+            &self.postgres_bin,
+            self.place.postgres(),
+            self.ports.postgres.port(),
+        )
+        .await
+        .context("PostgreSQL")
     }
 
     fn keep(&mut self, postgres: Postgres) -> Result<()> {
@@ -234,7 +259,7 @@ impl Stack {
     ///
     /// When it does not start.
     pub async fn start_postgres(&mut self) -> Result<()> {
-        let postgres = self.postgres_server(prepared()?).await?;
+        let postgres = self.postgres_server().await?;
         self.keep(postgres)
     }
 

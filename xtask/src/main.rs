@@ -45,6 +45,16 @@ enum Task {
         #[arg(long)]
         fast: bool,
     },
+    /// Attack an installation that is made for it; fails unless every attack ends as it should.
+    ///
+    /// Says for each thing that was tried what should come of it and what came.
+    #[command(
+        after_help = "Examples:\n  cargo xtask attack subject-escape\n  cargo xtask attack all\n\nAn unknown name lists those that there are."
+    )]
+    Attack {
+        /// The attack's name, or `all`.
+        name: String,
+    },
     /// The inner loop: formatting and clippy.
     Check,
     /// Check who may depend on whom, as written in deny.toml.
@@ -109,6 +119,7 @@ fn main() -> ExitCode {
             arguments,
         } => demo(kubernetes, &arguments),
         Task::Test { fast } => test(fast),
+        Task::Attack { name } => attack(&name),
         Task::Check => check(),
         Task::Fence => fence::check(&root()),
         Task::Fuzz { target, seconds } => {
@@ -253,6 +264,24 @@ fn kubernetes(wanted: &Kubernetes) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn attack(name: &str) -> Result<()> {
+    let servers = step("servers", Servers::obtain)?;
+    step("build", || {
+        run(&mut cargo(&[
+            "build",
+            "--package",
+            "aegis",
+            "--package",
+            "aegis-e2e",
+        ]))
+    })?;
+    let mut attack = Command::new(target().join("debug").join("attack"));
+    attack.arg(name).current_dir(root());
+    attack.envs(servers.variables());
+    attack.env("AEGIS_BIN", target().join("debug").join("aegis"));
+    step("attack", || run(&mut attack))
 }
 
 fn servers() -> Result<()> {

@@ -22,6 +22,20 @@ impl Stack {
         true
     }
 
+    /// What the process of that name measures, in the text form of Prometheus.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it does not answer.
+    pub async fn metrics(&self, name: &str) -> Result<String> {
+        let admin = self
+            .admin
+            .get(name)
+            .with_context(|| format!("no process {name}"))?;
+        let answer = reqwest::get(format!("http://{admin}/metrics")).await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+
     /// A connection to the bus as `service`.
     ///
     /// # Errors
