@@ -46,6 +46,8 @@ const START: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Options {
     real: Option<std::sync::Arc<ControlPlane>>,
+    /// When the first fault begins, seconds.
+    fault_at: u32,
     scenario: String,
     seed: u64,
     roles: Vec<&'static str>,
@@ -60,6 +62,7 @@ impl Options {
     pub fn scenario(name: &str) -> Self {
         Self {
             real: None,
+            fault_at: 5,
             scenario: name.to_owned(),
             seed: 1,
             roles: ROLES.to_vec(),
@@ -101,6 +104,14 @@ impl Options {
     #[must_use]
     pub fn roles(mut self, roles: &[&'static str]) -> Self {
         self.roles = roles.to_vec();
+        self
+    }
+
+    /// The first fault so many seconds after the start: for a test in which Aegis must have seen the
+    /// cluster before.
+    #[must_use]
+    pub const fn fault_at(mut self, seconds: u32) -> Self {
+        self.fault_at = seconds;
         self
     }
 
@@ -266,8 +277,7 @@ impl Stack {
     /// The scenario with its first faults a few seconds after the start: tests do not wait for minutes.
     fn scenario(&self, options: &Options) -> Result<PathBuf> {
         let named = options.scenario.as_str();
-        // Aegis is to see the cluster before the fault, and starts slowly beside a real control plane.
-        let at = if options.real.is_some() { 40 } else { 5 };
+        let at = options.fault_at;
         let built_in = SCENARIOS.iter().find(|(name, _)| *name == named);
         let text = match built_in {
             Some((_, text)) => (*text).to_owned(),

@@ -99,7 +99,8 @@ async fn high_cpu_is_scaled_out() {
 async fn really(scenario: &'static str) -> Option<Stack> {
     let start = || ControlPlane::start(&kubernetes::Options::for_the_simulator());
     let cluster = tokio::task::spawn_blocking(start).await.unwrap().unwrap()?;
-    let options = Options::scenario(scenario).real(cluster);
+    // Servers start slowly beside a control plane.
+    let options = Options::scenario(scenario).real(cluster).fault_at(40);
     Some(Stack::start(options).await.unwrap())
 }
 
@@ -142,8 +143,9 @@ async fn recovers(stack: Stack) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_rollout_is_rolled_back() {
-    let stack = Stack::start(Options::scenario("bad-rollout")).await;
-    is_rolled_back(stack.unwrap()).await;
+    // A change that nobody saw is no cause, and other tests may slow the start down.
+    let options = Options::scenario("bad-rollout").fault_at(25);
+    is_rolled_back(Stack::start(options).await.unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
