@@ -129,7 +129,9 @@ fn reason(audit: Option<Seen>, streams: &[(Stream, StreamInfo)]) -> Option<Strin
             audit.age.as_secs()
         ));
     }
-    if audit.health.lag_seconds > MAX_LAG_S || audit.health.fill > MAX_BACKLOG {
+    // Asked this way round, what is not a number is no health.
+    let keeps_up = audit.health.lag_seconds <= MAX_LAG_S && audit.health.fill <= MAX_BACKLOG;
+    if !keeps_up {
         return Some(format!(
             "the audit sink is {:.0} s behind",
             audit.health.lag_seconds
@@ -173,6 +175,8 @@ mod tests {
             (seen(1.0, 0.0, 31), 10, false),
             (seen(3_601.0, 0.0, 5), 10, false),
             (seen(1.0, 0.26, 5), 10, false),
+            (seen(f64::NAN, 0.0, 5), 10, false),
+            (seen(1.0, f64::NAN, 5), 10, false),
             (seen(1.0, 0.0, 5), 79, true),
             (seen(1.0, 0.0, 5), 80, false),
         ] {
