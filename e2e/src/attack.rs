@@ -2,11 +2,14 @@
 //! came. The tests run them as well.
 
 mod admin;
+mod audit;
+mod decisions;
 mod dedupe;
 mod escape;
 mod headers;
 mod poison;
 mod reply;
+mod zombie;
 
 use std::pin::Pin;
 
@@ -114,6 +117,46 @@ pub const ATTACKS: &[Attack] = &[
         name: "poison",
         about: "messages that nobody can read are put before every consumer",
         run: || Box::pin(poison::run()),
+    },
+    Attack {
+        name: "forge-mac",
+        about: "decisions that are signed with a wrong key, or touched afterwards",
+        run: || Box::pin(decisions::forge_mac()),
+    },
+    Attack {
+        name: "unsigned",
+        about: "decisions without a signature",
+        run: || Box::pin(decisions::unsigned()),
+    },
+    Attack {
+        name: "expired",
+        about: "a decision that was kept for later, and a clock that is turned back to it",
+        run: || Box::pin(decisions::expired()),
+    },
+    Attack {
+        name: "replay",
+        about: "recorded decisions a thousand times, over a kill of the executor",
+        run: || Box::pin(decisions::replay()),
+    },
+    Attack {
+        name: "retarget",
+        about: "genuine decisions about something else, and decisions signed for it",
+        run: || Box::pin(decisions::retarget()),
+    },
+    Attack {
+        name: "type-confusion",
+        about: "other messages as decisions, and decisions as other messages",
+        run: || Box::pin(decisions::type_confusion()),
+    },
+    Attack {
+        name: "zombie",
+        about: "an executor that stands still until others have taken over, and wakes up",
+        run: || Box::pin(zombie::run()),
+    },
+    Attack {
+        name: "audit-edit",
+        about: "a superuser of the database edits, removes and empties the record",
+        run: || Box::pin(audit::edit()),
     },
 ];
 
