@@ -8,7 +8,6 @@ mod trouble;
 pub use trouble::{NATS, POSTGRES};
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -440,12 +439,6 @@ impl Stack {
     #[must_use]
     pub fn workload_metrics(&self) -> String {
         self.ports.workloads.to_string()
-    }
-
-    /// Where the simulated API server answers.
-    #[must_use]
-    pub const fn kubernetes(&self) -> SocketAddr {
-        self.ports.kubernetes
     }
 
     /// The file that tells `user` where the API server is.

@@ -1,10 +1,8 @@
-//! Things fail that Aegis stands on: servers go away, processes stand still, the API server has a bad day.
+//! Servers that Aegis stands on go away for a while.
 //! Whatever happens, the story ends healed, with one effect, and everything on record once.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod api_server;
 mod away;
-mod standing_still;
 
 use std::time::Duration;
 
