@@ -1,11 +1,16 @@
 //! A superuser of the database who edits the record.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::Finding;
-use crate::Ground;
 use crate::forge::signed;
+use crate::{Ground, until};
+
+/// How long the audit sink may take to sign what it stored.
+const SIGNED_WITHIN: Duration = Duration::from_secs(20);
 
 /// What the verifier finds in a record that nobody touched.
 const WHOLE: &str = "it holds";
@@ -21,7 +26,11 @@ pub(super) async fn edit() -> Result<Vec<Finding>> {
     let entries = ground.watch.all().await?;
     let decision = entries.iter().find(|entry| entry.warrant().is_some());
     let idx = decision.context("no decision is on record")?.idx;
-    // Nobody adds anything while it is touched.
+    // What is not signed yet has nobody who vouches for it, and nobody adds anything while it is touched.
+    until("the record to be signed", SIGNED_WITHIN, || async {
+        verified(&ground, idx).await == WHOLE
+    })
+    .await?;
     ground.stack.kill("audit-sink").await?;
     let url = ground.stack.database_admin()?;
     let mut admin = PgConnection::connect(&url.replace("/postgres?", "/aegis?")).await?;
