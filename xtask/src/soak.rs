@@ -43,7 +43,7 @@ impl Soak {
 
     fn forge(&self, mutants: u64) -> Result<()> {
         let mut test = Command::new("cargo");
-        test.args(["test", "--package", "aegis-executor", "--test", "executor"])
+        test.args(["test", "--workspace", "--test", "executor"])
             .args(["mutants::", "--", "--nocapture"])
             .current_dir(crate::root())
             .env("AEGIS_MUTANTS", mutants.to_string())
@@ -55,7 +55,7 @@ impl Soak {
         let servers = step("servers", Servers::obtain)?;
         let kill_nine = |part: &str, variables: &[(&str, String)]| {
             let mut test = Command::new("cargo");
-            test.args(["test", "--package", "aegis-e2e", "--test", "kill_nine"])
+            test.args(["test", "--workspace", "--test", "kill_nine"])
                 .args([part, "--", "--nocapture"])
                 .current_dir(crate::root())
                 .envs(servers.variables())

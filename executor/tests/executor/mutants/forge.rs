@@ -124,12 +124,16 @@ fn bytes<'a>(genuine: &'a [Genuine], _: u64, draw: &mut ChaCha8Rng) -> (&'a Genu
 
 fn splice<'a>(genuine: &'a [Genuine], _: u64, draw: &mut ChaCha8Rng) -> (&'a Genuine, Mutant) {
     let (of, other) = two(genuine, draw);
-    let (head, tail) = (
+    loop {
         // Never the whole signature.
-        draw.random_range(0..of.bytes.len() - 16),
-        draw.random_range(0..other.bytes.len()),
-    );
-    with_bytes(of, [&of.bytes[..head], &other.bytes[tail..]].concat())
+        let head = draw.random_range(0..of.bytes.len() - 16);
+        let tail = draw.random_range(0..other.bytes.len());
+        let spliced = [&of.bytes[..head], &other.bytes[tail..]].concat();
+        // Both begin alike: a tail that starts where such a head ends is the other one, and genuine.
+        if spliced != other.bytes {
+            return with_bytes(of, spliced);
+        }
+    }
 }
 
 fn body_of_another<'a>(
