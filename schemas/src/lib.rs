@@ -15,6 +15,7 @@ mod dead_letter;
 mod decision;
 mod entity;
 mod event;
+mod handed_in;
 pub mod header;
 mod host;
 mod id;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aegis_nats::kv::HealthBoard;
 use aegis_schemas::header::Meta;
-use aegis_schemas::{Event, EventId, MetricBatch, Signal, SignalBody, Stream, Subject};
+use aegis_schemas::{Event, EventId, MetricBatch, Signal, Stream, Subject};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -47,8 +47,8 @@ pub(crate) async fn metrics(
     Body(batch): Body<MetricBatch>,
 ) -> Answer {
     who.demand(&app, &PUBLISHERS)?;
-    if let Some(fault) = batch.fault() {
-        return Err(Problem::invalid(fault));
+    if let Some(why) = batch.refused_from_outside() {
+        return Err(Problem::invalid(why));
     }
     take(&app, &who, "metrics", Event::Metric(batch)).await
 }
@@ -59,19 +59,8 @@ pub(crate) async fn signals(
     Body(signal): Body<Signal>,
 ) -> Answer {
     who.demand(&app, &PUBLISHERS)?;
-    // What decides about objects and time comes from Kubernetes and ingest, not from people.
-    let open = matches!(
-        signal.body,
-        SignalBody::Alert(_)
-            | SignalBody::Change(_)
-            | SignalBody::Calls(_)
-            | SignalBody::LogRates(_)
-    );
-    if !open {
-        return Err(Problem::invalid(format!(
-            "a signal of kind `{}` cannot be published; alert, change, calls and log_rates can",
-            signal.body.token()
-        )));
+    if let Some(why) = signal.refused_from_outside() {
+        return Err(Problem::invalid(why));
     }
     take(&app, &who, "signals", Event::Signal(signal)).await
 }
