@@ -5,6 +5,7 @@ mod change;
 mod live;
 mod note;
 mod pod;
+mod stuck;
 mod template;
 
 pub(crate) use api_server::{Answer, ApiServer, How, Trouble};
@@ -12,6 +13,7 @@ pub(crate) use change::{Change, change, marks, patch};
 pub use live::Live;
 pub(crate) use note::note;
 pub(crate) use pod::check as check_pod;
+pub(crate) use stuck::{Progress, progress};
 pub(crate) use template::of_revision;
 
 /// The annotation with the decision that wrote an object last.

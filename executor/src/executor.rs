@@ -4,6 +4,7 @@
 //! never sleeps: the shell waits between attempts, and so can virtual time.
 
 mod carry;
+mod free;
 mod stop;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};

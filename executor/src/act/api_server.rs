@@ -84,14 +84,14 @@ impl ApiServer {
         api.get_opt(name).await.map_err(trouble)
     }
 
-    /// All objects of a kind of the group `apps` in the namespace of `beside`, by their labels.
+    /// All objects of a group and kind in the namespace of `beside`, by their labels.
     pub(crate) async fn list_beside(
         &self,
         beside: &Entity,
-        kind: &'static str,
+        (group, kind): (&'static str, &'static str),
         labels: &str,
     ) -> Answer<Vec<DynamicObject>> {
-        let api = self.namespaced(&resource("apps", kind), beside);
+        let api = self.namespaced(&resource(group, kind), beside);
         let list = api.list(&ListParams::default().labels(labels)).await;
         Ok(list.map_err(trouble)?.items)
     }

@@ -59,7 +59,7 @@ async fn belongs(api: &ApiServer, warrant: &Warrant, pod: &Live) -> Answer<bool>
     }))
 }
 
-fn is_ready(pod: &Live) -> bool {
+pub(super) fn is_ready(pod: &Live) -> bool {
     let conditions = pod.field("/status/conditions").and_then(Value::as_array);
     conditions.into_iter().flatten().any(|condition| {
         condition.get("type").and_then(Value::as_str) == Some("Ready")

@@ -27,7 +27,7 @@ pub(crate) async fn of_revision(
     } else {
         "ControllerRevision"
     };
-    let revisions = api.list_beside(workload, kind, &selector).await?;
+    let revisions = api.list_beside(workload, ("apps", kind), &selector).await?;
     Ok(revisions
         .iter()
         .filter(|object| live::controller(object).is_some_and(|(_, _, uid)| uid == live.uid))
@@ -41,7 +41,7 @@ pub(crate) async fn of_revision(
 }
 
 /// The workload's own labels for its pods, as a label selector.
-fn selector(live: &Live) -> String {
+pub(super) fn selector(live: &Live) -> String {
     let labels = live
         .field("/spec/selector/matchLabels")
         .and_then(Value::as_object);

@@ -52,6 +52,7 @@ impl<B: Board> Executor<B> {
             trial.unsettled = false;
             if permit == Permit::Done {
                 self.memory().carried_out(warrant);
+                self.free(warrant).await?;
                 return Ok(found(trial, warrant, look));
             }
             let Some(live) = look.live else {
@@ -65,7 +66,10 @@ impl<B: Board> Executor<B> {
                 return Err(Refusal::new(RefusalCode::DryRunRefused, clash.message).into());
             }
             match self.write(trial, warrant, &live, look.claim).await? {
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    self.free(warrant).await?;
+                    return Ok(outcome);
+                }
                 Err(met) => clash = Some(met),
             }
         }
@@ -253,7 +257,7 @@ impl<B: Board> Executor<B> {
     }
 
     /// The kill switch and the time once more, right before the write.
-    async fn still_in_force(&self, warrant: &Warrant) -> Result<(), Stop> {
+    pub(super) async fn still_in_force(&self, warrant: &Warrant) -> Result<(), Stop> {
         let (halt, annotation) = futures::join!(
             self.board.halt(),
             self.api.halted(&self.config.own_namespace),

@@ -246,6 +246,53 @@ async fn a_stateful_set_is_scaled_and_rolled_back_by_its_controller_revision() {
 }
 
 #[tokio::test]
+async fn a_rollback_frees_a_stateful_set_from_the_pod_that_it_waits_for() {
+    let mut world = World::new().await;
+    world
+        .create("apps/v1", "StatefulSet", Some("shop"), workload("db", "v1"))
+        .await;
+    world.pass(30);
+    let sets = world.objects("apps/v1", "StatefulSet", Some("shop"));
+    // No new pod gets ready.
+    world.api = world.api.clone().with_kubelet(false);
+    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "bad" }] } } } });
+    let patch = kube::api::Patch::Merge(image);
+    sets.patch("db", &Default::default(), &patch).await.unwrap();
+    world.pass(60);
+    let revisions = world.objects("apps/v1", "ControllerRevision", Some("shop"));
+    let revisions = revisions.list(&Default::default()).await.unwrap().items;
+    let first = revisions.iter().find(|one| one.data["revision"] == 1);
+    let first = first.unwrap();
+    let rollback = Action::Rollback {
+        revision: 1,
+        template_hash: first.metadata.name.clone().unwrap(),
+    };
+    let db = sets.get("db").await.unwrap();
+    let mut warrant = world.warrant_for(EntityKind::StatefulSet, &db, 10, rollback);
+    warrant.max_blast.pods = 1;
+    let outcome = world.carry_out(&warrant).await;
+    assert_eq!(outcome.phase, OutcomePhase::Applied, "{}", outcome.message);
+    let written: Vec<_> = world
+        .effects()
+        .into_iter()
+        .map(|entry| (entry.verb, entry.name))
+        .collect();
+    let expected = [("patch", "db"), ("delete", "db-2")];
+    assert_eq!(
+        written,
+        expected.map(|(verb, name)| (verb.to_owned(), name.to_owned()))
+    );
+    // Told again, it says the same and deletes nothing more, though the new pod is not ready yet.
+    assert_eq!(world.deliver(&warrant, true).await, outcome);
+    assert_eq!(world.effects().len(), 2);
+    world.api = world.api.clone().with_kubelet(true);
+    world.pass(60);
+    let db = sets.get("db").await.unwrap();
+    assert_eq!(db.data["status"]["readyReplicas"], 3, "{:#}", db.data);
+    assert_eq!(db.data["status"]["updatedReplicas"], 3, "{:#}", db.data);
+}
+
+#[tokio::test]
 async fn a_daemon_set_is_rolled_back_by_the_hash_that_its_pods_carry() {
     let mut world = World::new().await;
     world

@@ -80,7 +80,8 @@ impl World {
         }
     }
 
-    /// Records the pods that Aegis replaced with these writes.
+    /// Takes in the pods that Aegis replaced with these writes; what acts they are shows once the cluster
+    /// is read again.
     pub(crate) fn note_writes(&mut self, entries: &[Entry]) {
         for entry in entries {
             let acted = entry.user == EXECUTOR && entry.changed && entry.resource == "pods";
@@ -90,7 +91,23 @@ impl World {
             let pod = self
                 .pods
                 .get(&format!("{}/{}", entry.namespace, entry.name));
-            if let Some(place) = pod.and_then(|pod| pod.place) {
+            if let Some(pod) = pod
+                && let Some(place) = pod.place
+            {
+                self.replaced.push((place, pod.revision.clone()));
+            }
+        }
+    }
+
+    /// Records what was taken in, now that the objects are as they are after it. A set goes no further while
+    /// a pod of its bad revision is not ready (kubernetes/kubernetes#67250): whoever deletes that one
+    /// finishes a rollback and does nothing else.
+    pub(super) fn note_replaced(&mut self) {
+        for (place, revision) in std::mem::take(&mut self.replaced) {
+            let update = self.objects[place].pointer("/status/updateRevision");
+            let update = update.and_then(Value::as_str).unwrap_or_default();
+            let frees = !revision.is_empty() && !update.is_empty() && revision != update;
+            if !frees {
                 self.note(place, &["restart_pod"]);
             }
         }

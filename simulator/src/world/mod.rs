@@ -50,6 +50,8 @@ pub struct World {
     pub(crate) health: Vec<Health>,
     pub(crate) faults: Faults,
     acts: Vec<Act>,
+    /// Pods that Aegis replaced since the cluster was read: their workloads' places and revisions.
+    replaced: Vec<(usize, String)>,
     users: Vec<Draws>,
     history: History,
     now: Timestamp,
@@ -87,6 +89,7 @@ impl World {
             health: vec![Health::default(); scenario.workloads.len()],
             faults: Faults::new(&scenario, seed, start),
             acts: Vec::new(),
+            replaced: Vec::new(),
             users: users.collect(),
             history: History::default(),
             now,
@@ -122,6 +125,7 @@ impl World {
                 self.note(place, &acts);
             }
         }
+        self.note_replaced();
         let pods = rest::get(&self.kubelet, "/api/v1/pods").await?;
         let mut known = std::mem::take(&mut self.pods);
         for object in items(&pods) {

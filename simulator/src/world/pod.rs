@@ -18,6 +18,8 @@ pub(crate) struct Pod {
     pub(crate) namespace: Arc<str>,
     pub(crate) name: Arc<str>,
     pub(crate) uid: String,
+    /// The revision of the StatefulSet that made it, "" for pods of others.
+    pub(crate) revision: String,
     /// Its workload's place in the scenario; `None` for pods of somebody else.
     pub(crate) place: Option<usize>,
     /// The containers of its spec.
@@ -81,6 +83,10 @@ impl Pod {
             namespace: text("namespace").into(),
             name: text("name").into(),
             uid: text("uid").to_owned(),
+            revision: metadata["labels"]["controller-revision-hash"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
             place,
             container_name: name.into(),
             containers,
