@@ -14,6 +14,9 @@ pub(super) const OWN_MANAGER: &str = "aegis-executor";
 /// How much later than its effect a change may be reported: metrics and the watch race.
 const REPORT_SLACK_S: u64 = 15;
 
+/// What is said of pods that outlive the template that they are of.
+const TAKEN_BACK: &str = "the template was taken back, these pods still have it";
+
 /// The failure's name with its most likely cause.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Diagnosis {
@@ -49,19 +52,65 @@ impl Case<'_> {
     /// A change of the template shortly before the onset, unless that template has proved healthy.
     pub(super) fn suspect_change(&self) -> Option<&SeenChange> {
         let workload = self.workload()?;
+        self.recent_change().filter(|change| {
+            let proved = workload
+                .template_hash()
+                .and_then(|hash| workload.healthy.get(hash));
+            proved.is_none_or(|healthy| *healthy <= change.at)
+        })
+    }
+
+    /// A change of the template shortly before the onset that nobody replaced since.
+    pub(super) fn recent_change(&self) -> Option<&SeenChange> {
+        let workload = self.workload()?;
         let change = workload.template_change(OWN_MANAGER)?;
-        let recent = self.now.since(change.at) <= seconds(self.config.change_window_s);
         let before = change.at <= self.since + seconds(REPORT_SLACK_S);
-        let proved = workload
-            .template_hash()
-            .and_then(|hash| workload.healthy.get(hash))
-            .is_some_and(|healthy| *healthy > change.at);
         // A later change by Aegis (a rollback) has replaced the suspect template.
         let replaced = workload
             .changes
             .iter()
             .any(|seen| seen.at > change.at && seen.change.what == "template");
-        (recent && before && !proved && !replaced).then_some(change)
+        (self.is_recent(change) && before && !replaced).then_some(change)
+    }
+
+    /// The change that Aegis took back since, while the pods with the symptom are still of that template.
+    fn taken_back(&self, symptom: &Symptom) -> Option<&SeenChange> {
+        let workload = self.workload()?;
+        let change = workload.template_change(OWN_MANAGER)?;
+        let since = |seen: &SeenChange| seen.at > change.at && seen.change.what == "template";
+        let hash = workload.template_hash()?;
+        let mut pods = symptom.pods.iter();
+        let still = pods.all(|pod| {
+            let known = self.world.pods.get(pod);
+            known.is_some_and(|pod| pod.state.template_hash != hash)
+        });
+        let held = self.is_recent(change) && still && !symptom.pods.is_empty();
+        (held && workload.changes.iter().any(since)).then_some(change)
+    }
+
+    /// A change of the template that may be behind memory that runs out. Pods are ready long before a leak
+    /// shows, so that a template was healthy does not clear it, if its pods leak alike.
+    fn leaking_change(&self, symptom: &Symptom) -> Option<&SeenChange> {
+        let pods = self.world.pods_of(self.root).count();
+        let alike = symptom.pods.is_empty() || symptom.pods.len() * 2 > pods;
+        self.suspect_change()
+            .or_else(|| self.recent_change().filter(|_| alike))
+    }
+
+    fn is_recent(&self, seen: &SeenChange) -> bool {
+        self.now.since(seen.at) <= seconds(self.config.change_window_s)
+    }
+
+    /// Somebody took replicas away shortly before the onset, and nobody has changed their number since:
+    /// the change, and how many there were.
+    pub(super) fn fewer_replicas(&self) -> Option<(&SeenChange, i32)> {
+        let workload = self.workload()?;
+        let mut changes = workload.changes.iter().rev();
+        let seen = changes.find(|seen| seen.change.what == "replicas")?;
+        let (from, to): (i32, i32) = (seen.change.from.parse().ok()?, seen.change.to.parse().ok()?);
+        let standing = to == workload.state.replicas && seen.change.by != OWN_MANAGER;
+        let before = seen.at <= self.since + seconds(REPORT_SLACK_S);
+        (from > to && standing && before && self.is_recent(seen)).then_some((seen, from))
     }
 
     /// Why the template is not blamed.
@@ -69,7 +118,7 @@ impl Case<'_> {
         let change = self
             .workload()
             .and_then(|workload| workload.template_change(OWN_MANAGER))
-            .filter(|seen| self.now.since(seen.at) <= seconds(self.config.change_window_s));
+            .filter(|seen| self.is_recent(seen));
         match change {
             None => "nobody changed the template".to_owned(),
             Some(_) if self.suspect_change().is_some() => {
@@ -91,7 +140,7 @@ impl Case<'_> {
         changes.iter().rev().find(|seen| {
             seen.change.what == "configuration"
                 && seen.change.by != OWN_MANAGER
-                && self.now.since(seen.at) <= seconds(self.config.change_window_s)
+                && self.is_recent(seen)
                 && seen.at <= self.since + seconds(REPORT_SLACK_S)
         })
     }
@@ -157,15 +206,18 @@ fn pods_that_fail(case: &Case<'_>) -> Option<Diagnosis> {
         (Kind::OutOfMemory, FailureKind::BadRollout, 850),
         (Kind::NotReady, FailureKind::BadRollout, 850),
     ] {
-        if let (Some(symptom), Some(change)) = (case.get(kind), change)
-            && case.only_new_pods(symptom)
-        {
-            return Some(case.diagnosis(
-                named,
-                CauseKind::RecentChange,
-                confidence,
-                vec![symptom.text.clone(), blame_change(change, case)],
-            ));
+        let Some(symptom) = case.get(kind) else {
+            continue;
+        };
+        let suspect = change.filter(|_| case.only_new_pods(symptom));
+        let (suspect, taken_back) = match suspect {
+            Some(suspect) => (Some(suspect), None),
+            None => (case.taken_back(symptom), Some(TAKEN_BACK.to_owned())),
+        };
+        if let Some(suspect) = suspect {
+            let because = [symptom.text.clone(), blame_change(suspect, case)];
+            let because = because.into_iter().chain(taken_back).collect();
+            return Some(case.diagnosis(named, CauseKind::RecentChange, confidence, because));
         }
     }
     if let Some(pull) = case.get(Kind::ImagePull) {
@@ -226,7 +278,14 @@ fn out_of_memory(case: &Case<'_>, oom: &Symptom) -> Diagnosis {
                     .zip(pod.restarts.iter().skip(1))
                     .all(|(a, b)| b.since(*a) < seconds(SOON_S))
         });
-    if again_soon {
+    if let Some(change) = case.leaking_change(oom) {
+        case.diagnosis(
+            FailureKind::BadRollout,
+            CauseKind::RecentChange,
+            750,
+            vec![oom.text.clone(), blame_change(change, case)],
+        )
+    } else if again_soon {
         case.diagnosis(
             FailureKind::OomLimitTooLow,
             CauseKind::ExhaustedResource,
@@ -248,7 +307,7 @@ fn out_of_memory(case: &Case<'_>, oom: &Symptom) -> Diagnosis {
 
 fn out_of_resources(case: &Case<'_>) -> Option<Diagnosis> {
     if let Some(memory) = case.get(Kind::Memory) {
-        return Some(match case.suspect_change() {
+        return Some(match case.leaking_change(memory) {
             Some(change) => case.diagnosis(
                 FailureKind::BadRollout,
                 CauseKind::RecentChange,
@@ -264,6 +323,9 @@ fn out_of_resources(case: &Case<'_>) -> Option<Diagnosis> {
         });
     }
     let cpu = case.get(Kind::Cpu)?;
+    if let Some(taken) = replicas_taken(case, FailureKind::CpuSaturation, cpu) {
+        return Some(taken);
+    }
     if let Some(load) = case.get(Kind::LoadHigh) {
         return Some(case.diagnosis(
             FailureKind::LoadSpike,
@@ -302,6 +364,14 @@ fn bad_answers(case: &Case<'_>) -> Option<Diagnosis> {
             vec![symptom.text.clone(), blame_change(change, case)],
         ));
     }
+    let kind = if symptom.kind == Kind::Errors {
+        FailureKind::ErrorSpike
+    } else {
+        FailureKind::Latency
+    };
+    if let Some(taken) = bad.and_then(|bad| replicas_taken(case, kind, bad)) {
+        return Some(taken);
+    }
     let peer = call.and_then(|call| {
         let name = call.peer.as_ref()?;
         let callee = case
@@ -323,11 +393,6 @@ fn bad_answers(case: &Case<'_>) -> Option<Diagnosis> {
         let because = vec![symptom.text.clone(), load.text.clone()];
         return Some(case.diagnosis(FailureKind::LoadSpike, CauseKind::Load, 600, because));
     }
-    let kind = if symptom.kind == Kind::Errors {
-        FailureKind::ErrorSpike
-    } else {
-        FailureKind::Latency
-    };
     Some(match case.configuration_change() {
         Some(change) => case.diagnosis(
             kind,
@@ -337,6 +402,17 @@ fn bad_answers(case: &Case<'_>) -> Option<Diagnosis> {
         ),
         None => case.diagnosis(kind, CauseKind::Itself, 400, vec![symptom.text.clone()]),
     })
+}
+
+/// Fewer replicas bear what more of them bore.
+fn replicas_taken(case: &Case<'_>, kind: FailureKind, symptom: &Symptom) -> Option<Diagnosis> {
+    // A template that came with it is the likelier cause.
+    if case.suspect_change().is_some() {
+        return None;
+    }
+    let (seen, _) = case.fewer_replicas()?;
+    let because = vec![symptom.text.clone(), blame_change(seen, case)];
+    Some(case.diagnosis(kind, CauseKind::RecentChange, 850, because))
 }
 
 /// The change in words, with how long before the onset it was.

@@ -2,7 +2,7 @@
 //! detector knows; whether it is allowed is policy's to say.
 
 use aegis_schemas::signal::Revision;
-use aegis_schemas::{Action, Blast, Entity, FailureKind, Recommendation, Target};
+use aegis_schemas::{Action, Blast, CauseKind, Entity, FailureKind, Recommendation, Target};
 
 use super::classify::{Case, Diagnosis};
 use super::objects::{Pod, Workload};
@@ -14,8 +14,14 @@ pub(super) fn recommend(case: &Case<'_>, diagnosis: &Diagnosis) -> Vec<Recommend
         return Vec::new();
     };
     let confidence = diagnosis.confidence;
+    if let Some(back) = give_back(case, workload, diagnosis) {
+        return vec![back];
+    }
     match diagnosis.kind {
-        FailureKind::BadRollout => rollback(case, workload, confidence).into_iter().collect(),
+        // One that was taken back is not taken back again.
+        FailureKind::BadRollout if case.recent_change().is_some() => {
+            rollback(case, workload, confidence).into_iter().collect()
+        }
         FailureKind::ImagePull if case.suspect_change().is_some() => {
             rollback(case, workload, confidence).into_iter().collect()
         }
@@ -206,13 +212,16 @@ fn scale_out(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Re
         return None;
     }
     let by_cpu = f64::from(from) * cpu.value / case.config.scale_target_utilisation;
-    // The usual load was borne by the usual replicas, so it says nothing of replicas added since; only
-    // where CPU says even less is it asked.
+    // The usual load was borne by the usual replicas, not by those added since.
+    let usual = match workload.healthy_replicas {
+        0 => from,
+        healthy => healthy.min(from),
+    };
     let by_load = case
         .get(Kind::LoadHigh)
         .filter(|load| cpu.value >= PINNED && load.expected > 0.0)
         .map_or(0.0, |load| {
-            f64::from(from) * load.value / load.expected * cpu.expected
+            f64::from(usual) * load.value / load.expected * cpu.expected
                 / case.config.scale_target_utilisation
         });
     let ceiling = (f64::from(from) * case.config.scale_max_factor).ceil();
@@ -221,10 +230,7 @@ fn scale_out(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Re
         .ceil()
         .clamp(f64::from(from) + 1.0, ceiling);
     let to = (wanted as i32).min(case.config.scale_max_replicas);
-    let mut against = deleting(workload);
-    if let Some((autoscaler, _)) = case.world.autoscaler_of(case.root) {
-        against.push(format!("{} owns its replicas", autoscaler.short()));
-    }
+    let mut against = against_scaling(case, workload);
     if workload.is_rolling() {
         against.push("a rollout is running".to_owned());
     }
@@ -248,26 +254,58 @@ fn scale_out(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Re
 }
 
 fn scale_back(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Recommendation> {
-    (workload.healthy_replicas > 0).then(|| {
-        let mut against = deleting(workload);
-        if let Some((autoscaler, _)) = case.world.autoscaler_of(case.root) {
-            against.push(format!("{} owns its replicas", autoscaler.short()));
-        }
-        Recommendation {
-            action: Action::Scale {
-                replicas: workload.healthy_replicas,
-                from: 0,
-            },
-            target: target(case, workload),
-            confidence,
-            blast: Blast::default(),
-            because: vec![format!(
-                "{} replicas were healthy last",
-                workload.healthy_replicas
-            )],
-            against,
-        }
+    let healthy = workload.healthy_replicas;
+    (healthy > 0).then(|| Recommendation {
+        action: Action::Scale {
+            replicas: healthy,
+            from: 0,
+        },
+        target: target(case, workload),
+        confidence,
+        blast: Blast::default(),
+        because: vec![format!("{healthy} replicas were healthy last")],
+        against: against_scaling(case, workload),
     })
+}
+
+/// As many replicas as there were before somebody took some away, if that is what is wrong.
+fn give_back(
+    case: &Case<'_>,
+    workload: &Workload,
+    diagnosis: &Diagnosis,
+) -> Option<Recommendation> {
+    let by_load = matches!(
+        diagnosis.kind,
+        FailureKind::CpuSaturation | FailureKind::Latency | FailureKind::ErrorSpike
+    );
+    if !by_load || diagnosis.cause != CauseKind::RecentChange {
+        return None;
+    }
+    let (seen, before) = case.fewer_replicas()?;
+    let from = workload.state.replicas;
+    let to = before.min(case.config.scale_max_replicas);
+    (from > 0 && to > from).then(|| Recommendation {
+        action: Action::Scale { replicas: to, from },
+        target: target(case, workload),
+        confidence: diagnosis.confidence,
+        blast: Blast {
+            pods: 0,
+            of: replicas(workload),
+        },
+        because: vec![format!(
+            "it had {before} replicas before `{}` took some away",
+            seen.change.by
+        )],
+        against: against_scaling(case, workload),
+    })
+}
+
+fn against_scaling(case: &Case<'_>, workload: &Workload) -> Vec<String> {
+    let mut against = deleting(workload);
+    if let Some((autoscaler, _)) = case.world.autoscaler_of(case.root) {
+        against.push(format!("{} owns its replicas", autoscaler.short()));
+    }
+    against
 }
 
 fn deleting(workload: &Workload) -> Vec<String> {

@@ -11,9 +11,10 @@ use crate::act::{How, Live, Progress, Trouble, progress};
 use crate::board::Board;
 
 impl<B: Board> Executor<B> {
-    /// Deletes the pods that keep the set of a carried out `warrant` from its template, not more than the
-    /// warrant's blast. It may be done again, and is left as it is once the warrant has expired, a kill
-    /// switch is on or somebody else has written the set: the template stands, and the detector judges it.
+    /// Deletes the pods that keep the set of a carried out `warrant` from its template. None of them is
+    /// ready, so the act's blast, which counts what serves, stays what it was. It may be done again, and is
+    /// left as it is once the warrant has expired, a kill switch is on or somebody else has written the set:
+    /// the template stands, and the detector judges it.
     pub(super) async fn free(&self, warrant: &Warrant) -> Result<(), Stop> {
         let target = &warrant.target.object;
         let replaces = matches!(
@@ -42,8 +43,7 @@ impl<B: Board> Executor<B> {
                 ),
             }),
             Progress::Stuck(pods) => {
-                let most = usize::try_from(warrant.max_blast.pods).unwrap_or(usize::MAX);
-                for pod in pods.iter().take(most) {
+                for pod in &pods {
                     self.delete_stuck(warrant, pod).await?;
                 }
                 Ok(())
