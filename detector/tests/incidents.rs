@@ -384,21 +384,127 @@ fn a_revision_that_no_change_announced_is_a_change() {
     }
 }
 
-/// Six replicas where four were usual: the usual load counted against six would ask for thirteen.
 #[test]
-fn replicas_are_asked_for_by_cpu_while_cpu_tells_the_need() {
-    let mut log = Log::new();
-    let cart = log.healthy("cart", 6);
-    let load = [
-        blame("cpu_utilisation", 0.88, 0.545),
-        blame("request_rate", 361.6, 161.5),
+fn replicas_are_asked_for_by_cpu_and_by_what_the_usual_ones_bore() {
+    // The usual replicas and those of now; CPU and what it usually is, load and what is usual; the answer.
+    let table = [
+        // The usual load counted against six would ask for thirteen.
+        ((4, 6), (0.88, 0.545), (361.6, 161.5), 9),
+        // CPU has only begun to rise.
+        ((4, 4), (0.81, 0.4), (300.0, 120.0), 7),
+        // CPU is at its limit and says no more.
+        ((4, 4), (1.0, 0.4), (400.0, 120.0), 9),
+        ((2, 2), (0.81, 0.45), (200.0, 45.0), 5),
     ];
-    let incident = incidents(&log.anomaly(&cart, AnomalyPhase::Opened, &load)).remove(0);
-    let expected = Action::Scale {
-        from: 6,
-        replicas: 9,
+    for ((usual, from), (cpu, cpu_usual), (load, load_usual), replicas) in table {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", usual);
+        log.signal(&cart, SignalBody::Workload(state(from, from, 1)));
+        log.wait(25);
+        let blamed = [
+            blame("cpu_utilisation", cpu, cpu_usual),
+            blame("request_rate", load, load_usual),
+        ];
+        let incident = incidents(&log.anomaly(&cart, AnomalyPhase::Opened, &blamed)).remove(0);
+        let expected = Action::Scale { replicas, from };
+        assert_eq!(incident.recommendations[0].action, expected);
+    }
+}
+
+#[test]
+fn replicas_that_somebody_took_away_are_given_back() {
+    // Who took them, whether somebody changed the number since; whether they are given back.
+    let table = [
+        ("kubectl", 2, true),
+        ("kubectl", 3, false),
+        ("aegis-executor", 2, false),
+    ];
+    for (by, now, given_back) in table {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", 6);
+        log.signal(
+            &cart,
+            SignalBody::Change(Change {
+                what: "replicas".to_owned(),
+                by: by.to_owned(),
+                from: "6".to_owned(),
+                to: "2".to_owned(),
+                ..Change::default()
+            }),
+        );
+        log.signal(&cart, SignalBody::Workload(state(now, now, 1)));
+        let blamed = [blame("latency_p99", 0.4, 0.04)];
+        let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &blamed);
+        said.extend(log.wait(8));
+        let incident = incidents(&said).pop().unwrap();
+        let action = Action::Scale {
+            replicas: 6,
+            from: 2,
+        };
+        let first = incident.recommendations.first();
+        assert_eq!(first.is_some_and(|one| one.action == action), given_back);
+        let cause = incident.causes[0].kind;
+        assert_eq!(cause == CauseKind::RecentChange, given_back, "{by} {now}");
+    }
+}
+
+fn new_template(log: &mut Log, of: &Entity, by: &str, revision: i64) {
+    let change = Change {
+        what: "template".to_owned(),
+        by: by.to_owned(),
+        revision,
+        ..Change::default()
     };
-    assert_eq!(incident.recommendations[0].action, expected);
+    log.signal(of, SignalBody::Change(change));
+    log.signal(of, SignalBody::Workload(state(3, 3, revision)));
+}
+
+/// A leak shows long after its pods are ready.
+#[test]
+fn a_leak_of_all_pods_is_the_new_templates_and_that_of_one_is_its_own() {
+    for (pod_blamed, kind) in [
+        (None, FailureKind::BadRollout),
+        (Some("cart-1"), FailureKind::MemoryLeak),
+    ] {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", 3);
+        new_template(&mut log, &cart, "kubectl", 2);
+        for number in 0..3 {
+            log.pod("cart", number, true, 0, None, "rev2");
+        }
+        // Long enough for the template to count as healthy.
+        log.wait(60);
+        let blamed = Blame {
+            pod: pod_blamed.map(|pod| Name::parse(pod).unwrap()),
+            ..blame("memory_utilisation", 0.9, 0.4)
+        };
+        let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &[blamed]);
+        said.extend(log.wait(8));
+        let incident = incidents(&said).pop().unwrap();
+        assert_eq!(incident.kind, kind);
+        let rolls_back = matches!(
+            incident.recommendations[0].action,
+            Action::Rollback { revision: 1, .. }
+        );
+        assert_eq!(rolls_back, kind == FailureKind::BadRollout);
+    }
+}
+
+/// As those of a StatefulSet, whose controller waits for them.
+#[test]
+fn pods_that_outlive_the_template_that_was_taken_back_are_its_fault_still() {
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 3);
+    new_template(&mut log, &cart, "kubectl", 2);
+    let events = log.pod("cart", 2, false, 4, Some("CrashLoopBackOff"), "rev2");
+    let opened = incidents(&events).remove(0);
+    assert_eq!(opened.kind, FailureKind::BadRollout);
+    assert!(!opened.recommendations.is_empty());
+    new_template(&mut log, &cart, "aegis-executor", 3);
+    let said = incidents(&log.wait(40)).pop().unwrap();
+    assert_eq!(said.kind, FailureKind::BadRollout);
+    assert_eq!(said.causes[0].kind, CauseKind::RecentChange);
+    assert!(said.recommendations.is_empty(), "it was taken back");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is remembered of one workload and of one pod.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use aegis_schemas::signal::{Change, PodState, WorkloadState};
 use aegis_schemas::{Entity, EventId, Timestamp};
@@ -10,6 +11,8 @@ use super::classify::OWN_MANAGER;
 
 /// The most changes that are remembered of a workload.
 const MAX_CHANGES: usize = 16;
+/// How long a number of replicas must stand to be the one that bears what is usual.
+const USUAL_AFTER: Duration = Duration::from_secs(1_800);
 /// Where the executor writes on an object which decision it carried out last.
 const DECISION: &str = "aegis.dev/decision-id";
 
@@ -32,6 +35,9 @@ pub(super) struct Workload {
     /// The newest revision that was ever stated of this object, 0 before there was one, and since when.
     #[serde(default)]
     pub(super) newest: (i64, Timestamp),
+    /// The number of replicas that stood for long before the present one, and since when that one stands.
+    #[serde(default)]
+    pub(super) replicas: (i32, Timestamp),
     /// Its recent changes, oldest first.
     pub(super) changes: VecDeque<SeenChange>,
     /// Whom it calls.
@@ -50,6 +56,9 @@ impl Workload {
     pub(super) fn restate(&mut self, now: Timestamp, event: EventId, state: &WorkloadState) {
         if self.state.uid != state.uid {
             self.newest = (0, now);
+            self.replicas = (state.replicas, now);
+        } else if self.state.replicas != state.replicas {
+            self.replicas = (self.usual_replicas(now), now);
         }
         if state.revision > self.newest.0 {
             if let Some(change) = self.unannounced(state) {
@@ -62,6 +71,16 @@ impl Workload {
             self.newest = (state.revision, now);
         }
         self.state = state.clone();
+    }
+
+    /// How many replicas bore what is usual: as many as now, unless these are news.
+    pub(super) fn usual_replicas(&self, now: Timestamp) -> i32 {
+        let (before, since) = self.replicas;
+        if now.since(since) < USUAL_AFTER {
+            before
+        } else {
+            self.state.replicas
+        }
     }
 
     /// Remembers a change.

@@ -201,10 +201,8 @@ fn leak(case: &Case<'_>, workload: &Workload, confidence: u16) -> Vec<Recommenda
     }]
 }
 
-/// From this share of its limit on, CPU no longer tells how much more is asked for.
-const PINNED: f64 = 0.9;
-
-/// As many replicas as bring CPU to the target; by the requests where CPU is at its limit.
+/// As many replicas as bring CPU to the target, by what CPU says and by what the requests say: at its limit
+/// CPU no longer tells how much more is asked for, and it rises later than they do.
 fn scale_out(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Recommendation> {
     let cpu = case.get(Kind::Cpu)?;
     let from = workload.state.replicas;
@@ -212,14 +210,11 @@ fn scale_out(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Re
         return None;
     }
     let by_cpu = f64::from(from) * cpu.value / case.config.scale_target_utilisation;
-    // The usual load was borne by the usual replicas, not by those added since.
-    let usual = match workload.healthy_replicas {
-        0 => from,
-        healthy => healthy.min(from),
-    };
+    // The usual load was borne by the usual replicas, not by those added or taken away since.
+    let usual = workload.usual_replicas(case.now);
     let by_load = case
         .get(Kind::LoadHigh)
-        .filter(|load| cpu.value >= PINNED && load.expected > 0.0)
+        .filter(|load| load.expected > 0.0)
         .map_or(0.0, |load| {
             f64::from(usual) * load.value / load.expected * cpu.expected
                 / case.config.scale_target_utilisation
