@@ -12,6 +12,7 @@ use aegis_xtask::kubernetes;
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(120);
+const BAD_SET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/bad-set.toml");
 
 /// Waits for an incident of that kind at the workload of that name.
 async fn incident(watch: &mut Watch, name: &str, kind: FailureKind) -> Incident {
@@ -153,6 +154,36 @@ async fn a_bad_rollout_is_rolled_back_on_a_real_control_plane() {
     if let Some(stack) = really("bad-rollout").await {
         is_rolled_back(stack).await;
     }
+}
+
+/// A set whose controller waits for a bad pod is not healed by its old template alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stateful_set_comes_back_from_a_bad_rollout_on_a_real_control_plane() {
+    let Some(stack) = really(BAD_SET).await else {
+        return;
+    };
+    let mut watch = stack.watch().await.unwrap();
+    let opened = incident(&mut watch, "ledger", FailureKind::BadRollout).await;
+    assert_eq!(opened.causes[0].kind, CauseKind::RecentChange);
+    let warrant = allowed(&mut watch, "ledger").await;
+    assert!(matches!(warrant.action, Action::Rollback { .. }));
+    assert_eq!(
+        judged(&mut watch, &warrant).await,
+        AssessmentVerdict::Verified
+    );
+    let writes = stack.writes().await.unwrap();
+    let written: Vec<_> = writes
+        .iter()
+        .map(|write| (write["verb"].as_str(), write["name"].as_str()))
+        .collect();
+    let expected = [
+        (Some("patch"), Some("ledger")),
+        (Some("delete"), Some("ledger-2")),
+    ];
+    assert_eq!(written, expected, "{writes:#?}");
+    let said = stack.aegis(&["audit", "verify"]).await.unwrap();
+    assert!(said.contains("holds"), "{said}");
+    stack.stop().await;
 }
 
 async fn is_rolled_back(stack: Stack) {
