@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use crate::{FAULTS, SCENARIO, healed, number};
 
 /// As often each service is killed unless it is said otherwise.
-const KILLS: u64 = 3;
+const KILLS: u64 = 20;
 /// As often in one story: it has no more to heal than takes so long.
 const KILLS_PER_STORY: u64 = 20;
-/// So many services at most are killed at the same moment.
-const AT_ONCE: usize = 3;
+/// So many services at most are killed at the same moment: all of them.
+const AT_ONCE: usize = 8;
 /// The longest time between two moments.
 const PAUSE: Duration = Duration::from_millis(1_500);
 
