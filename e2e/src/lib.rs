@@ -3,6 +3,7 @@
 
 pub mod attack;
 mod binary;
+pub mod bounds;
 pub mod broker;
 mod control_plane;
 pub mod forge;

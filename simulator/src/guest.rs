@@ -3,6 +3,7 @@
 
 mod record;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +20,7 @@ use self::record::Record;
 use crate::Error;
 use crate::api::Entry;
 use crate::pages::{self, Inhabited};
+use crate::rest::{self, Caller};
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -37,7 +40,8 @@ pub struct Guest {
 impl Guest {
     /// Creates what the scenario has in the cluster that `folder` tells of, and waits until all of it is
     /// ready. In the folder are `kubelet.kubeconfig`, `deployer.kubeconfig` and the API server's
-    /// `audit.log`. Nobody else may write the status of pods there.
+    /// `audit.log`, and in `role-bindings.json` what a namespace gets in which Aegis may act. Nobody else
+    /// may write the status of pods there.
     ///
     /// Metrics are those of workloads that have been under load for the scenario's `history`. Faults are
     /// counted from the moment of this function's end.
@@ -48,6 +52,7 @@ impl Guest {
         let kubelet = client(&folder.join("kubelet.kubeconfig")).await?;
         let deployer = client(&folder.join("deployer.kubeconfig")).await?;
         settle(&scenario, seed, &kubelet, &deployer).await?;
+        enable(&scenario, folder, &Caller(deployer.clone())).await?;
         let now = Timestamp::now();
         let history = SignedDuration::try_from(scenario.history).unwrap_or_default();
         let mut world = World::new(scenario, seed, (now - history, now), kubelet, deployer)?;
@@ -117,6 +122,31 @@ async fn settle(
         }
         tokio::time::sleep(pages::PACE).await;
     }
+}
+
+/// Lets Aegis act in the namespaces that take part.
+async fn enable(scenario: &Scenario, folder: &Path, deployer: &Caller) -> Result<(), Error> {
+    let file = folder.join("role-bindings.json");
+    let wrong =
+        |error: &dyn std::error::Error| Error::Folder(format!("`{}`: {error}", file.display()));
+    let text = std::fs::read_to_string(&file).map_err(|error| wrong(&error))?;
+    let bindings: Vec<Value> = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    let taking_part = |labels: &BTreeMap<String, String>| {
+        labels
+            .get("aegis.dev/enabled")
+            .is_some_and(|value| value == "true")
+    };
+    let namespaces = scenario.namespaces.iter();
+    for namespace in namespaces.filter(|one| taking_part(&one.labels)) {
+        let path = format!(
+            "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+            namespace.name
+        );
+        for binding in &bindings {
+            rest::create(deployer, &path, binding).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A client as a kubeconfig file says.

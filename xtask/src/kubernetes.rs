@@ -7,6 +7,7 @@ mod arguments;
 mod client;
 mod files;
 mod guardian;
+mod install;
 mod options;
 mod plane;
 mod process;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use serde_json::Value;
 
 use super::sources;
 
@@ -50,6 +51,15 @@ impl User {
             groups: groups.iter().map(|&group| group.to_owned()).collect(),
             token: data_encoding::HEXLOWER.encode(&random()?),
         })
+    }
+
+    /// Somebody whose token the API server made.
+    pub(super) fn with_token(name: &str, token: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            groups: Vec::new(),
+            token,
+        }
     }
 }
 
@@ -126,6 +136,14 @@ impl Files {
         );
         let path = self.kubeconfig(&user.name);
         put(&path, &text)
+    }
+
+    /// Writes what a namespace gets in which Aegis may act: for the simulator, who makes namespaces.
+    pub(super) fn write_role_bindings(&self, bindings: &[Value]) -> Result<()> {
+        self.put(
+            "role-bindings.json",
+            &serde_json::to_string_pretty(bindings)?,
+        )
     }
 
     fn put(&self, name: &str, text: &str) -> Result<()> {

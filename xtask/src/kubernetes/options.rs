@@ -6,6 +6,7 @@ pub struct Options {
     pub(super) nodes: u32,
     pub(super) users: Vec<(String, Vec<String>)>,
     pub(super) pods: bool,
+    pub(super) aegis: bool,
 }
 
 impl Default for Options {
@@ -15,6 +16,7 @@ impl Default for Options {
             nodes: 1,
             users: Vec::new(),
             pods: true,
+            aegis: false,
         }
     }
 }
@@ -43,8 +45,15 @@ impl Options {
         self
     }
 
-    /// One in which the simulator plays the kubelets and the person who deploys, and Aegis has its
-    /// two users.
+    /// One with Aegis' two service accounts, their roles and the admission policies, as `deploy/` has them.
+    #[must_use]
+    pub const fn with_aegis(mut self) -> Self {
+        self.aegis = true;
+        self
+    }
+
+    /// One in which the simulator plays the kubelets and the person who deploys, and Aegis has what
+    /// `deploy/` gives it.
     #[must_use]
     pub fn for_the_simulator() -> Self {
         let all = &["system:masters"];
@@ -53,7 +62,6 @@ impl Options {
             .without_kubelet()
             .user("kubelet", all)
             .user("deployer", all)
-            .user("aegis-ingest", all)
-            .user("aegis-executor", all)
+            .with_aegis()
     }
 }

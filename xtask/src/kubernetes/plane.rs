@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::files::{Files, User};
 use super::guardian::Guardian;
 use super::process::Process;
-use super::{Client, Options, Programs, arguments};
+use super::{Client, Options, Programs, arguments, install};
 
 /// How long it may take until everything is ready.
 const START: Duration = Duration::from_secs(90);
@@ -100,7 +100,23 @@ impl Plane {
         plane.run(programs, "kwok", &arguments::kwok(&plane.files))?;
         plane.add_nodes(options.nodes)?;
         plane.until("a node", |plane| plane.takes_pods(options.nodes))?;
+        if options.aegis {
+            plane.install()?;
+        }
         Ok(plane)
+    }
+
+    /// Installs what `deploy/` has; Aegis' service accounts are users from then on.
+    fn install(&mut self) -> Result<()> {
+        let admin = self.client("admin")?;
+        install::install(&admin)?;
+        for name in install::ACCOUNTS {
+            let token = install::token(&admin, name)?;
+            let user = User::with_token(name, token);
+            self.files.write_kubeconfig(&user, &self.url)?;
+            self.users.push(user);
+        }
+        self.files.write_role_bindings(&install::role_bindings()?)
     }
 
     fn run(&mut self, programs: &Programs, name: &'static str, arguments: &[String]) -> Result<()> {
@@ -156,6 +172,21 @@ impl Plane {
     /// Says which, how, and the end of its log.
     pub fn check(&mut self) -> Result<()> {
         self.processes.iter_mut().try_for_each(Process::check)
+    }
+
+    /// Lets Aegis act in a namespace, as `deploy/README.md` says.
+    ///
+    /// # Errors
+    ///
+    /// When the API server refuses.
+    pub fn enable(&self, namespace: &str) -> Result<()> {
+        let admin = self.client("admin")?;
+        let label = json!({"metadata": {"labels": {"aegis.dev/enabled": "true"}}});
+        admin.patch(&format!("/api/v1/namespaces/{namespace}"), &label)?;
+        for binding in install::role_bindings()? {
+            admin.create(&install::collection(&binding, namespace)?, &binding)?;
+        }
+        Ok(())
     }
 
     /// A client of the API as `user`.
