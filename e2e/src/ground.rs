@@ -6,7 +6,7 @@ use aegis_schemas::{Action, Event, Outcome, Warrant};
 use anyhow::Result;
 
 use crate::forge::Message;
-use crate::{Options, Policy, Stack, Watch};
+use crate::{ControlPlane, Options, Policy, Stack, Watch};
 
 /// How long anything may take on a machine with much to do.
 const SOON: Duration = Duration::from_secs(90);
@@ -28,8 +28,20 @@ impl Ground {
     ///
     /// When something does not start.
     pub async fn start() -> Result<Self> {
-        let roles = ["audit-sink", "executor"];
-        let stack = Stack::start(Options::scenario("healthy-day").roles(&roles)).await?;
+        Self::with(Options::scenario("healthy-day")).await
+    }
+
+    /// Starts it on a real control plane.
+    ///
+    /// # Errors
+    ///
+    /// When something does not start.
+    pub async fn on(cluster: ControlPlane) -> Result<Self> {
+        Self::with(Options::scenario("healthy-day").real(cluster)).await
+    }
+
+    async fn with(options: Options) -> Result<Self> {
+        let stack = Stack::start(options.roles(&["audit-sink", "executor"])).await?;
         Ok(Self {
             policy: Policy::of(&stack).await?,
             watch: stack.watch().await?,

@@ -124,8 +124,7 @@ impl Options {
 
 /// A running installation; all of it ends with this value.
 pub struct Stack {
-    // Held so that it lives as long.
-    _real: Option<std::sync::Arc<ControlPlane>>,
+    real: Option<std::sync::Arc<ControlPlane>>,
     postgres_bin: PathBuf,
     tool: Tool,
     config: Config,
@@ -169,7 +168,7 @@ impl Stack {
             prepared.servers.postgres_bin.clone()
         };
         let mut stack = Self {
-            _real: options.real.clone(),
+            real: options.real.clone(),
             postgres_bin,
             tool,
             config,

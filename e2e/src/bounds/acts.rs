@@ -6,10 +6,7 @@ use serde_json::{Value, json};
 
 use super::Bounds;
 use super::case::{Case, EXECUTOR};
-use super::objects::{AGENT, DECISION, FENCE, SMALL, STORE, WEB};
-
-/// A decision that nothing carries yet.
-pub(super) const NEXT: &str = "0193a2b4-0000-7000-8000-000000000002";
+use super::objects::{AGENT, FENCE, SMALL, STORE, WEB, decision};
 
 /// The marks of a decision, on an object that is marked already.
 pub(super) fn marks(decision: &str, fence: &str) -> Vec<Value> {
@@ -22,7 +19,7 @@ pub(super) fn marks(decision: &str, fence: &str) -> Vec<Value> {
 /// A change with the marks of the next decision.
 pub(super) fn next(change: Vec<Value>) -> Vec<Value> {
     let mut operations = change;
-    operations.extend(marks(NEXT, &(FENCE + 1).to_string()));
+    operations.extend(marks(&decision(2), &(FENCE + 1).to_string()));
     operations
 }
 
@@ -75,7 +72,7 @@ fn scales() -> Vec<Case> {
     let mut forgets = next(replicas(5));
     forgets.push(json!({"op": "remove", "path": "/metadata/annotations/aegis.dev~1incident"}));
     let mut high = replicas(5);
-    high.extend(marks(NEXT, &u64::MAX.to_string()));
+    high.extend(marks(&decision(2), &u64::MAX.to_string()));
     vec![
         Case::patch("scale a Deployment", WEB, next(replicas(6))),
         Case::patch("scale it down", WEB, next(replicas(1))),
@@ -92,7 +89,7 @@ fn scales() -> Vec<Case> {
 
 /// A change with the marks of a decision, on an object without annotations.
 fn first(change: Vec<Value>) -> Vec<Value> {
-    let marks = json!({"aegis.dev/decision-id": DECISION, "aegis.dev/fence": "1"});
+    let marks = json!({"aegis.dev/decision-id": decision(1), "aegis.dev/fence": "1"});
     let mut operations = change;
     operations.push(add("/metadata/annotations", marks));
     operations
@@ -119,7 +116,7 @@ pub(super) fn eviction(pod: &str, options: &Value) -> Value {
     json!({
         "apiVersion": "policy/v1", "kind": "Eviction",
         "metadata": {"name": pod, "namespace": "shop", "annotations": {
-            "aegis.dev/decision-id": NEXT, "aegis.dev/fence": "8",
+            "aegis.dev/decision-id": decision(2), "aegis.dev/fence": "8",
         }},
         "deleteOptions": options,
     })

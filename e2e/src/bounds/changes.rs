@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::acts::{NEXT, add, eviction, marks, next};
+use super::acts::{add, eviction, marks, next};
 use super::case::{Case, EXECUTOR};
-use super::objects::{DECISION, HIDDEN, SMALL, STORE, WEB, WILD};
+use super::objects::{HIDDEN, SMALL, STORE, WEB, WILD, decision};
 use super::{Bounds, Rights};
 
 pub(super) fn cases(bounds: &Bounds) -> Vec<Case> {
@@ -32,30 +32,34 @@ fn of_decisions() -> Vec<Case> {
         operations.extend(marks(decision, fence));
         Case::patch(tried, WEB, operations).refused(words)
     };
+    let (there, next) = (&decision(1), &decision(2));
     let no_decision = "names no decision of its own";
     let unfenced = vec![
         add("/spec/replicas", 5),
-        add("/metadata/annotations/aegis.dev~1decision-id", NEXT),
+        add(
+            "/metadata/annotations/aegis.dev~1decision-id",
+            next.as_str(),
+        ),
     ];
     vec![
         Case::patch("scale without a decision", WEB, replicas(5)).refused(no_decision),
         marked(
             "scale by the decision that is there",
-            DECISION,
+            there,
             "8",
             no_decision,
         ),
         marked("scale by a decision that is none", "me", "8", no_decision),
-        marked("scale with a lower fence", NEXT, "6", "stale fence"),
-        marked("scale with the same fence", NEXT, "7", "stale fence"),
+        marked("scale with a lower fence", next, "6", "stale fence"),
+        marked("scale with the same fence", next, "7", "stale fence"),
         Case::patch("scale without another fence", WEB, unfenced).refused("stale fence"),
         marked(
             "scale with a fence that is none",
-            NEXT,
+            next,
             "many",
             "stale fence",
         ),
-        marked("scale with a negative fence", NEXT, "-1", "stale fence"),
+        marked("scale with a negative fence", next, "-1", "stale fence"),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aegis_schemas::{DecisionId, EventId};
 use aegis_xtask::kubernetes::{Client, Plane};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -23,9 +24,13 @@ pub(super) const SMALL: &str = "/apis/apps/v1/namespaces/small/deployments/web";
 /// In a namespace that does not take part.
 pub(super) const OTHER: &str = "/apis/apps/v1/namespaces/other/deployments/web";
 
-/// The decision and the fence that the workloads are marked with.
-pub(super) const DECISION: &str = "0193a2b4-0000-7000-8000-000000000001";
+/// The fence that the workloads are marked with.
 pub(super) const FENCE: u64 = 7;
+
+/// A decision's id; the first is the one that the workloads are marked with.
+pub(super) fn decision(number: u8) -> String {
+    DecisionId(EventId::of_content("bounds", &[number])).to_string()
+}
 
 const ROLE_BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/small/rolebindings";
 
@@ -96,8 +101,8 @@ fn workload(kind: &str, path: &str, managed: bool) -> Value {
     let mut object = json!({
         "apiVersion": "apps/v1", "kind": kind,
         "metadata": {"name": name, "labels": {}, "annotations": {
-            "aegis.dev/decision-id": DECISION, "aegis.dev/fence": FENCE.to_string(),
-            "aegis.dev/incident": "0193a2b4-0000-7000-8000-000000000009",
+            "aegis.dev/decision-id": decision(1), "aegis.dev/fence": FENCE.to_string(),
+            "aegis.dev/incident": decision(9),
         }},
         "spec": {
             "selector": {"matchLabels": labels},

@@ -1,8 +1,9 @@
-//! What a person sees and does at the simulated cluster's API server, and what that server counted.
+//! What a person sees and does at the cluster's API server, and what a simulated one counted.
 
 use std::collections::BTreeMap;
 
 use aegis_schemas::{Entity, EntityKind, Name, Namespace, Target};
+use aegis_xtask::kubernetes::Client;
 use anyhow::{Context, Result, bail};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,6 +12,8 @@ use super::Stack;
 
 /// The namespace that the switch by annotation is on.
 const OWN_NAMESPACE: &str = "/api/v1/namespaces/aegis";
+
+const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Somebody who may do everything.
 const PERSON: &str = "admin";
@@ -100,13 +103,16 @@ impl Stack {
         path: &str,
         change: Option<Value>,
     ) -> Result<Value> {
+        if let Some(real) = &self.real {
+            return really(real.client(user)?, method, path.to_owned(), change).await;
+        }
         let url = format!("http://{}{path}", self.ports.kubernetes);
         let mut request = reqwest::Client::new()
             .request(method, &url)
             .bearer_auth(user);
         if let Some(change) = change {
             request = request
-                .header("content-type", "application/merge-patch+json")
+                .header("content-type", MERGE_PATCH)
                 .body(change.to_string());
         }
         let answer = request.send().await?;
@@ -117,4 +123,20 @@ impl Stack {
         }
         Ok(serde_json::from_str(&text)?)
     }
+}
+
+/// The same of a real API server.
+async fn really(
+    client: Client,
+    method: Method,
+    path: String,
+    change: Option<Value>,
+) -> Result<Value> {
+    let asked = path.clone();
+    let sent = move || client.send(method.as_str(), &asked, MERGE_PATCH, change.as_ref());
+    let answer = tokio::task::spawn_blocking(sent).await??;
+    if !(200..300).contains(&answer.code) {
+        bail!("{path}: {} {}", answer.code, answer.body);
+    }
+    Ok(answer.body)
 }

@@ -68,11 +68,16 @@ impl Entry {
         // Aegis' own service accounts have the names that they have in the simulator.
         let user = user.strip_prefix(ACCOUNTS).unwrap_or(user);
         let subresource = text("/objectRef/subresource");
-        let no_act = user.starts_with("system:") || kind == "leases" || subresource == "status";
+        let group = text("/objectRef/apiGroup");
+        // Who asks what it may do writes nothing.
+        let no_act = user.starts_with("system:")
+            || kind == "leases"
+            || group == "authorization.k8s.io"
+            || subresource == "status";
         if !written || no_act {
             return None;
         }
-        let resource = match text("/objectRef/apiGroup") {
+        let resource = match group {
             "" => kind.to_owned(),
             group => format!("{kind}.{group}"),
         };
@@ -168,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_refusals_and_the_writes_of_controllers_are_no_entries() {
+    fn reads_reviews_refusals_and_the_writes_of_controllers_are_no_entries() {
         for (user, verb, code) in [
             ("aegis-executor", "get", 200),
             ("aegis-executor", "patch", 409),
@@ -180,5 +185,10 @@ mod tests {
                 "{user} {verb} {code}"
             );
         }
+        let mut review = event("aegis-executor", "create", 201, "/x");
+        review["objectRef"] = json!({
+            "resource": "selfsubjectaccessreviews", "apiGroup": "authorization.k8s.io",
+        });
+        assert_eq!(Entry::from_audit(&review), None);
     }
 }
