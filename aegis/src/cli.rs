@@ -9,7 +9,8 @@ use clap::{Parser, Subcommand};
 use crate::config::Config;
 use crate::settings::Settings;
 use crate::{
-    audit, bench, demo, exit, init, keys, orders, people, provision, rehearse, run, simulate, users,
+    audit, bench, demo, doctor, exit, init, keys, orders, people, provision, rehearse, run,
+    simulate, users,
 };
 
 /// The autopilot for Kubernetes that an SRE can trust: every act is explained, permitted, signed,
@@ -48,6 +49,8 @@ enum Command {
     Provision,
     /// Run services.
     Run(run::Run),
+    /// Say what is missing or too wide: rights and bounds in Kubernetes, streams of NATS.
+    Doctor(doctor::Doctor),
     /// Settings: what they are, where they come from, what is wrong with them.
     #[command(subcommand)]
     Config(Settings),
@@ -118,6 +121,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Init(init) => init.run(),
         Command::Provision => provision::provision(&config()?).await,
         Command::Run(wanted) => run::run(&config()?, &wanted).await,
+        Command::Doctor(doctor) => doctor.run(&config()?).await,
         Command::Config(settings) => settings.run(&cli.config),
         // Certificates are made before there is a configuration.
         Command::Keys(keys::Keys::Tls(tls)) => tls.run(),

@@ -8,6 +8,7 @@ pub mod bench;
 mod cli;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod init;
 pub mod keys;

@@ -102,7 +102,14 @@ async fn really(scenario: &'static str) -> Option<Stack> {
     let cluster = tokio::task::spawn_blocking(start).await.unwrap().unwrap()?;
     // Servers start slowly beside a control plane.
     let options = Options::scenario(scenario).real(cluster).fault_at(40);
-    Some(Stack::start(options).await.unwrap())
+    let stack = Stack::start(options).await.unwrap();
+    // What is done from here on is done within bounds.
+    let said = stack.aegis(&["doctor"]).await.unwrap();
+    assert!(
+        said.contains("ok        policy aegis-executor-workloads"),
+        "{said}"
+    );
+    Some(stack)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ mod pod;
 mod stuck;
 mod template;
 
-pub(crate) use api_server::{Answer, ApiServer, How, Trouble};
+pub(crate) use api_server::{Answer, ApiServer, How, Trouble, resource};
 pub(crate) use change::{Change, change, marks, patch};
 pub use live::Live;
 pub(crate) use note::note;

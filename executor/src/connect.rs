@@ -1,5 +1,8 @@
 //! How the API server is reached.
 
+use std::path::Path;
+use std::time::Duration;
+
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::act::ApiServer;
@@ -21,10 +24,18 @@ pub(crate) async fn uid(client: &kube::Client) -> Result<String, Error> {
         .ok_or_else(|| Error::Kubernetes("it has no namespace `kube-system`".to_owned()))
 }
 
-/// A client as configured: a kubeconfig, else the pod's service account, else `~/.kube/config`.
+/// A client as configured.
 pub(crate) async fn client(config: &Config) -> Result<kube::Client, Error> {
+    client_of(config.kubeconfig.as_deref(), config.request_timeout).await
+}
+
+/// A client of that kubeconfig, else the pod's service account, else `~/.kube/config`.
+pub(crate) async fn client_of(
+    kubeconfig: Option<&Path>,
+    timeout: Duration,
+) -> Result<kube::Client, Error> {
     let wrong = |error: &dyn std::error::Error| Error::Kubeconfig(error.to_string());
-    let mut kube = match &config.kubeconfig {
+    let mut kube = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path).map_err(|error| wrong(&error))?;
             let options = KubeConfigOptions::default();
@@ -37,9 +48,9 @@ pub(crate) async fn client(config: &Config) -> Result<kube::Client, Error> {
             Err(_) => kube::Config::infer().await.map_err(|error| wrong(&error))?,
         },
     };
-    kube.connect_timeout = Some(config.request_timeout);
-    kube.read_timeout = Some(config.request_timeout);
-    kube.write_timeout = Some(config.request_timeout);
+    kube.connect_timeout = Some(timeout);
+    kube.read_timeout = Some(timeout);
+    kube.write_timeout = Some(timeout);
     // A write is tried again only after a look at what the last one did.
     kube.default_retry = false;
     kube::Client::try_from(kube).map_err(|error| wrong(&error))

@@ -13,6 +13,7 @@ mod announce;
 mod board;
 mod config;
 mod connect;
+pub mod doctor;
 mod error;
 mod executor;
 pub mod keys;

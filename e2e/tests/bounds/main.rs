@@ -1,7 +1,9 @@
-//! What a real API server takes from Aegis' service accounts, with what `deploy/` installs.
+//! What a real API server takes from Aegis' service accounts, with what `deploy/` installs; and what the
+//! doctor says of it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod acts;
+mod doctor;
 
 use aegis_e2e::attack::all_held;
 use aegis_e2e::bounds::Bounds;

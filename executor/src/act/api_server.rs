@@ -242,7 +242,8 @@ fn bounded(uri: &Uri, left: Duration) -> Result<Uri, InvalidUri> {
     format!("{text}{mark}timeout={}ms", left.as_millis()).parse()
 }
 
-fn resource(group: &str, kind: &str) -> ApiResource {
+/// A kind of version 1 of a group.
+pub(crate) fn resource(group: &str, kind: &str) -> ApiResource {
     ApiResource {
         group: group.to_owned(),
         version: "v1".to_owned(),
