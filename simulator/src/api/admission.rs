@@ -1,4 +1,5 @@
-//! The fence: the admission policy that a real cluster gets with Aegis.
+//! The fence: of the admission policies that a real cluster gets with Aegis (`deploy/`) the one rule that
+//! a second executor could run into. It is refused as there.
 //!
 //! It binds the executor's user alone: controllers and people update the
 //! same objects and leave the fence as it is.
@@ -37,7 +38,7 @@ pub(crate) fn update(
         Err(Refusal::denied(
             resource,
             name,
-            "aegis-fence",
+            "aegis-executor-workloads",
             "stale fence",
         ))
     }

@@ -220,14 +220,14 @@ impl Refusal {
 
     /// An admission policy says no.
     pub(crate) fn denied(resource: &Resource, name: &str, policy: &str, why: &str) -> Self {
-        let message = format!(
-            "{} \"{name}\" is forbidden: ValidatingAdmissionPolicy '{policy}' with binding \
-             '{policy}' denied request: {why}",
-            resource.qualified()
+        let said = format!(
+            "ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: {why}"
         );
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
-            .about(resource, name)
-            .caused("", why, None)
+        let message = format!("{} \"{name}\" is forbidden: {said}", resource.qualified());
+        let mut refusal =
+            Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name);
+        refusal.details["causes"] = json!([{ "message": said }]);
+        refusal
     }
 
     /// Nothing new comes into a namespace that is being deleted.
