@@ -29,7 +29,7 @@ impl Doctor {
     ///
     /// # Errors
     ///
-    /// When something is wrong, or a server does not answer.
+    /// When something is wrong; all about it has been printed.
     pub async fn run(&self, config: &Config) -> Result<()> {
         config.validate()?;
         let watcher = Watcher {
@@ -38,9 +38,13 @@ impl Doctor {
                 .map(|kind| (kind.resource().0, kind.resource().3))
                 .to_vec(),
         };
-        let mut findings = examine(&config.executor, &watcher).await?;
+        // A server that does not answer is told beside what the other one says.
+        let mut findings = examine(&config.executor, &watcher)
+            .await
+            .unwrap_or_else(|error| vec![silent("Kubernetes", &error.into())]);
         if !self.kubernetes {
-            findings.extend(of_nats(config).await?);
+            let told = of_nats(config).await;
+            findings.extend(told.unwrap_or_else(|error| vec![silent("NATS", &error)]));
         }
         if self.json {
             println!("{}", serde_json::to_string_pretty(&findings)?);
@@ -68,6 +72,10 @@ async fn of_nats(config: &Config) -> Result<Vec<Finding>> {
             .map(|said| Finding::new(format!("NATS: {said}"), Verdict::Missing, "aegis provision"))
             .collect(),
     })
+}
+
+fn silent(server: &str, error: &anyhow::Error) -> Finding {
+    Finding::new(server, Verdict::Missing, format!("{error:#}"))
 }
 
 fn print(finding: &Finding) {
