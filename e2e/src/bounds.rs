@@ -6,6 +6,7 @@ mod changes;
 mod escapes;
 mod objects;
 mod reads;
+mod templates;
 
 use std::time::Duration;
 
