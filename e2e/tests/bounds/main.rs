@@ -4,6 +4,7 @@
 
 mod acts;
 mod doctor;
+mod fence;
 
 use aegis_e2e::attack::all_held;
 use aegis_e2e::bounds::Bounds;
@@ -15,5 +16,6 @@ async fn the_api_server_takes_each_request_of_aegis_and_refuses_all_else() {
     };
     let acts = bounds.acts().await.unwrap();
     all_held(&bounds.judge(&acts).await.unwrap());
+    fence::is_refused_alike(&bounds).await;
     all_held(&bounds.escape().await.unwrap());
 }
