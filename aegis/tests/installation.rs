@@ -151,3 +151,23 @@ fn keys_are_made_rotated_and_retired() {
     assert!(keys(&["retire", &first]).status.success());
     assert!(!list().contains(&first));
 }
+
+#[test]
+fn the_doctor_fails_with_what_is_wrong_as_json_for_scripts() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("aegis");
+    let config = dir.join("aegis.toml");
+    let made = aegis(&["init", dir.to_str().unwrap()], &config);
+    assert!(made.status.success(), "{}", said(&made));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aegis"));
+    command
+        .args(["doctor", "--kubernetes", "--json"])
+        .env("AEGIS_CONFIG", &config)
+        .env("AEGIS_EXECUTOR__KUBECONFIG", dir.join("none.kubeconfig"));
+    let examined = command.output().unwrap();
+    assert_eq!(examined.status.code(), Some(1), "{}", said(&examined));
+    let findings: serde_json::Value = serde_json::from_slice(&examined.stdout).unwrap();
+    assert_eq!(findings[0]["verdict"], "missing", "{findings:#}");
+    let advice = findings[0]["advice"].as_str().unwrap();
+    assert!(advice.contains("none.kubeconfig"), "{advice}");
+}
