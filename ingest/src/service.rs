@@ -1,6 +1,6 @@
 //! The shell: connects the sources with the log.
 
-use aegis_nats::lease::Lease;
+use aegis_nats::lease::{Hold, Lease};
 use aegis_nats::topology::{Durable, token};
 use aegis_nats::{Bus, parallel};
 use tokio::net::TcpListener;
@@ -37,7 +37,7 @@ pub async fn run(bus: Bus, config: Config, stop: CancellationToken) -> Result<()
             source,
         })?;
     let (gate_keeper, gate) = Gate::new();
-    let (activate, active) = watch::channel(false);
+    let (activate, active) = watch::channel(None);
     let (make_ready, ready) = watch::channel(false);
     let (sync, synced) = watch::channel(client.is_none());
     let outbox = Outbox::new(&bus, config.cluster.as_str(), config.partitions);
@@ -107,7 +107,7 @@ async fn warm_up(
 async fn take_turns(
     bus: Bus,
     shared: Shared,
-    activate: watch::Sender<bool>,
+    activate: watch::Sender<Option<Hold>>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let name = format!("active-{}", token(shared.config.cluster.as_str()));
@@ -116,13 +116,13 @@ async fn take_turns(
         let Some(lease) = Lease::acquire(&bus, &name, &stop).await? else {
             break;
         };
-        activate.send_replace(true);
+        activate.send_replace(Some(lease.hold().clone()));
         metrics::active(true);
         tokio::select! {
             () = stop.cancelled() => {}
-            () = lease.lost().cancelled() => {}
+            () = lease.hold().ended() => {}
         }
-        activate.send_replace(false);
+        activate.send_replace(None);
         metrics::active(false);
         lease.release().await;
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aegis_nats::lease::Hold;
 use aegis_schemas::{MetricBatch, Signal, Timestamp};
 use tokio::sync::watch;
 
@@ -19,8 +20,8 @@ pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     pub(crate) gate: Gate,
     pub(crate) lives: Arc<Lives>,
-    /// Whether this process watches and scrapes for the cluster.
-    pub(crate) active: watch::Receiver<bool>,
+    /// The lease of the process that watches and scrapes for the cluster, while this one has it.
+    pub(crate) active: watch::Receiver<Option<Hold>>,
     /// Whether objects are known and history is in, so that live samples may come.
     pub(crate) ready: watch::Receiver<bool>,
     world: Arc<Mutex<World>>,
@@ -37,7 +38,7 @@ impl Shared {
         config: Config,
         outbox: Outbox,
         gate: Gate,
-        active: watch::Receiver<bool>,
+        active: watch::Receiver<Option<Hold>>,
         ready: watch::Receiver<bool>,
     ) -> Self {
         let world = World {
@@ -53,6 +54,12 @@ impl Shared {
             ready,
             world: Arc::new(Mutex::new(world)),
         }
+    }
+
+    /// Whether this process says what it sees: asked before each time that it does.
+    pub(crate) fn is_active(&self) -> bool {
+        let hold = self.active.borrow();
+        hold.as_ref().is_some_and(|hold| !hold.is_over())
     }
 
     /// Uses the catalogue, for as long as no wait is needed.

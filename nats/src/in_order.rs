@@ -64,7 +64,7 @@ pub async fn run<C: Core>(
         let Some(lease) = Lease::acquire(bus, &producer, &stop).await? else {
             return Ok(());
         };
-        let tenure = Tenure::new(bus, producer.clone(), &options, lease.lost(), &stop);
+        let tenure = Tenure::new(bus, producer.clone(), &options, lease.hold(), &stop);
         let ended = tenure.serve(core.clone(), &mut observe).await;
         lease.release().await;
         match ended? {

@@ -2,11 +2,13 @@
 //!
 //! A lease is a key that its holder writes anew every second. Others take it when its revision stood
 //! still for three seconds of their own monotonic clock; wall clocks do not matter. Nothing's safety
-//! rests on it: two holders say the same things with the same ids.
+//! rests on it: two holders say the same things with the same ids. But a process that stood still for
+//! minutes knows by its own clock, before anybody tells it, that it holds nothing any more.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -27,10 +29,37 @@ pub struct Lease {
     store: Store,
     key: String,
     name: String,
-    lost: CancellationToken,
+    hold: Hold,
     end: CancellationToken,
     renewal: JoinHandle<Option<u64>>,
     _end_on_drop: DropGuard,
+}
+
+/// Whether a lease is held; clones are about the same lease.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    lost: CancellationToken,
+    /// When the last renewal that succeeded was begun.
+    renewed: watch::Receiver<Instant>,
+}
+
+impl Hold {
+    /// Waits until the lease is known to be lost.
+    pub async fn ended(&self) {
+        self.lost.cancelled().await;
+    }
+
+    /// Whether it may be somebody else's at this moment. Asked before each effect, it keeps a process
+    /// that stood still from having one before its renewal finds out.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.lost.is_cancelled() || self.renewed.borrow().elapsed() >= GIVE_UP
+    }
+
+    /// Gives up: somebody else does its work.
+    pub(crate) fn give_up(&self) {
+        self.lost.cancel();
+    }
 }
 
 impl Lease {
@@ -49,12 +78,13 @@ impl Lease {
         let holder = Bytes::from(data_encoding::HEXLOWER.encode(&crate::random::bits()));
         let mut seen: Option<(u64, Instant)> = None;
         let mut said = false;
-        let revision = loop {
+        let (revision, begun) = loop {
             if stop.is_cancelled() {
                 return Ok(None);
             }
+            let begun = Instant::now();
             match attempt(&store, &key, &holder, &mut seen).await {
-                Ok(Some(revision)) => break revision,
+                Ok(Some(revision)) => break (revision, begun),
                 Ok(None) => {
                     if !said {
                         tracing::info!(lease = name, "standing by: somebody else holds the lease");
@@ -74,6 +104,7 @@ impl Lease {
         tracing::info!(lease = name, revision, "took the lease");
         metrics::lease_held(name, true);
         let lost = CancellationToken::new();
+        let (renewed, seen) = watch::channel(begun);
         let end = CancellationToken::new();
         let renewal = Renewal {
             store: store.clone(),
@@ -81,6 +112,7 @@ impl Lease {
             name: name.to_owned(),
             holder,
             revision,
+            renewed,
             lost: lost.clone(),
             end: end.clone(),
         };
@@ -88,17 +120,20 @@ impl Lease {
             store,
             key,
             name: name.to_owned(),
-            lost,
+            hold: Hold {
+                lost,
+                renewed: seen,
+            },
             _end_on_drop: end.clone().drop_guard(),
             end,
             renewal: tokio::spawn(renewal.run()),
         }))
     }
 
-    /// Cancelled when the lease is no longer held.
+    /// Whether it is held.
     #[must_use]
-    pub const fn lost(&self) -> &CancellationToken {
-        &self.lost
+    pub const fn hold(&self) -> &Hold {
+        &self.hold
     }
 
     /// Gives the lease back, so that others need not wait until it is stale.
@@ -150,6 +185,7 @@ struct Renewal {
     name: String,
     holder: Bytes,
     revision: u64,
+    renewed: watch::Sender<Instant>,
     lost: CancellationToken,
     end: CancellationToken,
 }
@@ -157,7 +193,6 @@ struct Renewal {
 impl Renewal {
     /// Renews until it is told to end (then the last revision) or the lease is lost (then nothing).
     async fn run(mut self) -> Option<u64> {
-        let mut renewed = Instant::now();
         loop {
             tokio::select! {
                 () = self.end.cancelled() => return Some(self.revision),
@@ -166,9 +201,11 @@ impl Renewal {
             let begun = Instant::now();
             let held = tokio::time::timeout(RENEW, self.renew()).await;
             match held {
-                Ok(Ok(true)) => renewed = begun,
+                Ok(Ok(true)) => {
+                    self.renewed.send_replace(begun);
+                }
                 Ok(Ok(false)) => return self.lose("somebody else took it"),
-                Ok(Err(_)) | Err(_) if renewed.elapsed() < GIVE_UP => {}
+                Ok(Err(_)) | Err(_) if self.renewed.borrow().elapsed() < GIVE_UP => {}
                 Ok(Err(_)) | Err(_) => return self.lose("it could not be renewed"),
             }
         }

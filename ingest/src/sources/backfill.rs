@@ -66,7 +66,7 @@ pub(crate) async fn run(
     while !stop.is_cancelled() {
         match is_noted(bus, &notes, &name).await {
             Ok(true) => return Ok(()),
-            Ok(false) if *shared.active.borrow() => {
+            Ok(false) if shared.is_active() => {
                 match read(shared, backfill, url, http).await {
                     Ok(samples) => tracing::info!(samples, "history is in"),
                     Err(error) => {

@@ -25,7 +25,8 @@ pub(crate) async fn run(shared: Shared, stop: CancellationToken) {
             changed = active.changed() => if changed.is_err() { return },
             _ = ticks.tick() => {}
         }
-        if !*active.borrow_and_update() {
+        active.mark_unchanged();
+        if !shared.is_active() {
             continue;
         }
         let beat = heartbeat(

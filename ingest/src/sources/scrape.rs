@@ -31,7 +31,7 @@ pub(crate) async fn run(
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if !*shared.active.borrow() {
+        if !shared.is_active() {
             continue;
         }
         if shared.refuses().is_some() {

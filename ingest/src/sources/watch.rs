@@ -94,7 +94,7 @@ impl Watch {
             tokio::select! {
                 Some((kind, event)) = self.events.next() => {
                     let signals = self.take(kind, event);
-                    if stated {
+                    if stated && self.shared.is_active() {
                         self.say(&signals).await;
                     }
                 }
@@ -107,7 +107,8 @@ impl Watch {
                 }
                 _ = probe.tick() => self.probe().await,
             }
-            let say = *active.borrow_and_update() && *self.synced.borrow();
+            active.mark_unchanged();
+            let say = self.shared.is_active() && *self.synced.borrow();
             if say && !stated {
                 let signals = self.shared.restate(now());
                 tracing::info!(signals = signals.len(), "stating all objects");

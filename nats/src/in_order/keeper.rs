@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
+use crate::lease::Hold;
 use crate::snapshot::{Place, Snapshots};
 use crate::{Error, metrics};
 
@@ -16,40 +16,65 @@ pub(super) struct Job {
     pub(super) state: Vec<u8>,
 }
 
-/// Until `jobs` ends: keeps each state and, each second, how far the outputs are published. `lost` is
-/// cancelled when somebody else keeps snapshots of this core.
+/// Until `jobs` ends: keeps each state and, each second, how far the outputs are published, for
+/// as long as the core is ours to run. Gives that up when somebody else keeps snapshots of it.
 pub(super) async fn keep(
     mut snapshots: Snapshots,
     mut jobs: mpsc::Receiver<Job>,
     published: watch::Receiver<Option<Place>>,
     producer: String,
-    lost: CancellationToken,
+    hold: Hold,
 ) {
     let mut said = None;
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            _ = tick.tick() => say(&snapshots, &published, &mut said).await,
-            job = jobs.recv() => {
-                let Some(Job { place, state }) = job else { break };
-                let bytes = state.len();
-                match snapshots.save(place, state).await {
-                    Ok(()) => tracing::debug!(producer, seq = place.seq, bytes, "snapshot kept"),
-                    Err(Error::Conflict(_)) => {
-                        tracing::warn!(producer, "somebody else keeps snapshots of this core");
-                        lost.cancel();
-                        return;
-                    }
-                    Err(error) => {
-                        metrics::snapshot(&producer, "failed", bytes);
-                        tracing::warn!(%error, producer, "cannot keep a snapshot");
-                    }
+        let job = tokio::select! {
+            _ = tick.tick() => None,
+            job = jobs.recv() => match job {
+                None => break,
+                job => job,
+            },
+        };
+        // Whoever took over has kept something newer.
+        if hold.is_over() {
+            hold.give_up();
+            return;
+        }
+        match job {
+            None => say(&snapshots, &published, &mut said).await,
+            Some(job) => match save(&mut snapshots, job, &producer).await {
+                Ok(()) => {}
+                Err(Superseded) => {
+                    hold.give_up();
+                    return;
                 }
-            }
+            },
         }
     }
-    say(&snapshots, &published, &mut said).await;
+    if !hold.is_over() {
+        say(&snapshots, &published, &mut said).await;
+    }
+}
+
+/// Somebody else keeps snapshots of this core.
+struct Superseded;
+
+async fn save(snapshots: &mut Snapshots, job: Job, producer: &str) -> Result<(), Superseded> {
+    let Job { place, state } = job;
+    let bytes = state.len();
+    match snapshots.save(place, state).await {
+        Ok(()) => tracing::debug!(producer, seq = place.seq, bytes, "snapshot kept"),
+        Err(Error::Conflict(_)) => {
+            tracing::warn!(producer, "somebody else keeps snapshots of this core");
+            return Err(Superseded);
+        }
+        Err(error) => {
+            metrics::snapshot(producer, "failed", bytes);
+            tracing::warn!(%error, producer, "cannot keep a snapshot");
+        }
+    }
+    Ok(())
 }
 
 async fn say(

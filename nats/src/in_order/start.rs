@@ -35,7 +35,7 @@ impl Tenure<'_> {
             }
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(Err(Ended::Stopped)),
-                () = self.lost.cancelled() => return Ok(Err(Ended::LostLease)),
+                () = self.hold.ended() => return Ok(Err(Ended::LostLease)),
                 () = tokio::time::sleep(backoff.delay()) => {}
             }
         };

@@ -13,6 +13,7 @@ use super::Options;
 use super::keeper::{self, Job};
 use super::machine::Machine;
 use crate::failpoint::{Point, pass};
+use crate::lease::Hold;
 use crate::receive::{Received, Receiver};
 use crate::retry::Backoff;
 use crate::snapshot::{Place, Snapshots};
@@ -28,7 +29,7 @@ pub(super) enum Ended {
 pub(super) struct Tenure<'a> {
     pub(super) bus: &'a Bus,
     pub(super) options: &'a Options,
-    pub(super) lost: &'a CancellationToken,
+    pub(super) hold: &'a Hold,
     pub(super) stop: &'a CancellationToken,
     pub(super) producer: String,
 }
@@ -83,13 +84,13 @@ impl<'a> Tenure<'a> {
         bus: &'a Bus,
         producer: String,
         options: &'a Options,
-        lost: &'a CancellationToken,
+        hold: &'a Hold,
         stop: &'a CancellationToken,
     ) -> Self {
         Self {
             bus,
             options,
-            lost,
+            hold,
             stop,
             producer,
         }
@@ -115,7 +116,7 @@ impl<'a> Tenure<'a> {
         );
         let (jobs, queue) = mpsc::channel(1);
         let producer = self.producer.clone();
-        let keeper = keeper::keep(snapshots, queue, watched, producer, self.lost.clone());
+        let keeper = keeper::keep(snapshots, queue, watched, producer, self.hold.clone());
         let keeper = tokio::spawn(keeper);
         let ended = self.read(&mut line, &jobs, observe).await;
         // Only a state whose last message is done with in full may be kept.
@@ -202,10 +203,12 @@ impl<'a> Tenure<'a> {
     async fn next(&self, receiver: &mut Receiver, snapshot_at: Instant) -> Next {
         tokio::select! {
             biased;
-            () = self.lost.cancelled() => Next::Ended(Ended::LostLease),
+            () = self.hold.ended() => Next::Ended(Ended::LostLease),
             () = self.stop.cancelled() => Next::Ended(Ended::Stopped),
             () = tokio::time::sleep_until(snapshot_at) => Next::Snapshot,
             received = receiver.try_next() => match received {
+                // Who stood still finds what was sent to it before it finds out that others took over.
+                Ok(_) if self.hold.is_over() => Next::Ended(Ended::LostLease),
                 Ok(received) => Next::Message(Box::new(received)),
                 Err(reason) => Next::Broken(reason),
             },
@@ -274,7 +277,7 @@ impl<'a> Tenure<'a> {
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = self.lost.cancelled() => Err(Ended::LostLease),
+            () = self.hold.ended() => Err(Ended::LostLease),
             () = grace => Err(Ended::LostLease),
         }
     }
@@ -305,7 +308,7 @@ impl<'a> Tenure<'a> {
 
     async fn pause(&self, delay: Duration) -> Option<Ended> {
         tokio::select! {
-            () = self.lost.cancelled() => Some(Ended::LostLease),
+            () = self.hold.ended() => Some(Ended::LostLease),
             () = self.stop.cancelled() => Some(Ended::Stopped),
             () = tokio::time::sleep(delay) => None,
         }

@@ -144,6 +144,12 @@ impl Running {
         .await
     }
 
+    /// Does nothing for so long, as if the process were stopped: its one thread sleeps. Ends when it wakes.
+    fn stand_still(&self, time: Duration) -> tokio::task::JoinHandle<()> {
+        let runtime = self.runtime.as_ref().unwrap();
+        runtime.spawn(async move { std::thread::sleep(time) })
+    }
+
     async fn stop(mut self) {
         self.stop.cancel();
         self.ended().await.unwrap();
@@ -337,7 +343,21 @@ async fn a_catch_up_without_a_snapshot_says_nothing_again() {
     first.until_handled(20).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     first.kill();
+    forget_ids(&server).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
 
+    let second = Running::start(&server, RARELY);
+    let state = second.until_handled(20).await;
+    assert_eq!(state.handled, (1..=20).collect::<Vec<_>>());
+    send(&ingest, [21]).await;
+    second.until_handled(21).await;
+    record.wait(ANOMALIES, 42).await;
+    assert_eq!(numbers(&said(&record)), expected(1..=21));
+    second.stop().await;
+}
+
+/// The stream takes what is said twice for two messages.
+async fn forget_ids(server: &TestServer) {
     let mut config = declaration(Stream::Events, server.settings(), 1);
     config.duplicate_window = Duration::from_millis(100);
     let Connect { url, seed, .. } = server.options(Service::Provisioner).unwrap();
@@ -349,16 +369,35 @@ async fn a_catch_up_without_a_snapshot_says_nothing_again() {
         .unwrap();
     let jetstream = async_nats::jetstream::new(client);
     jetstream.update_stream(config).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+}
 
+/// Whoever stands still keeps an open pull, finds messages in it on waking up, and a snapshot that is due.
+#[tokio::test]
+async fn a_holder_that_stood_still_says_and_keeps_nothing() {
+    let server = TestServer::start().await.unwrap();
+    forget_ids(&server).await;
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let record = Record::of(&server, Stream::Events).await;
+    let first = Running::start(&server, Duration::from_secs(4));
+    send(&ingest, 1..=10).await;
+    first.until_handled(10).await;
     let second = Running::start(&server, RARELY);
-    let state = second.until_handled(20).await;
-    assert_eq!(state.handled, (1..=20).collect::<Vec<_>>());
-    send(&ingest, [21]).await;
-    second.until_handled(21).await;
-    record.wait(ANOMALIES, 42).await;
-    assert_eq!(numbers(&said(&record)), expected(1..=21));
+    // Until it is written down how far outputs are published.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let awake = first.stand_still(Duration::from_secs(6));
+    send(&ingest, 11..=30).await;
+    second.until_handled(30).await;
+    awake.await.unwrap();
+    send(&ingest, 31..=40).await;
+    second.until_handled(40).await;
+    // Its last snapshot is kept only if nobody kept another one since it took over.
     second.stop().await;
+    send(&ingest, 41..=50).await;
+    let state = first.until_handled(50).await;
+    assert_eq!(state.handled, (1..=50).collect::<Vec<_>>());
+    record.wait(ANOMALIES, 100).await;
+    first.stop().await;
+    assert_eq!(numbers(&said(&record)), expected(1..=50));
 }
 
 /// A former holder's open pull takes messages; the core must notice and fetch them anyway.
