@@ -11,6 +11,7 @@ pub mod accept;
 mod act;
 mod announce;
 mod board;
+mod clock;
 mod config;
 mod connect;
 pub mod doctor;

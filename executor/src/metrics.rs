@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aegis_schemas::{Outcome, RefusalCode};
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Describes every metric of this crate.
 pub(crate) fn describe() {
@@ -21,6 +23,11 @@ pub(crate) fn describe() {
         "aegis_executor_waits_total",
         Unit::Count,
         "attempts that ended in waiting for the API server, the bus or a disruption budget"
+    );
+    describe_gauge!(
+        "aegis_executor_clock_ahead_seconds",
+        Unit::Seconds,
+        "by how much the clock is ahead of the bus's, or behind when it is below 0: raise an alarm beyond 5"
     );
     describe_histogram!(
         "aegis_executor_outcome_seconds",
@@ -45,6 +52,11 @@ pub(crate) fn ended(outcome: &Outcome, took: Duration) {
 /// Somebody sent what is no decision of ours.
 pub(crate) fn forged(code: RefusalCode) {
     counter!("aegis_executor_forged_total", "code" => code.as_str()).increment(1);
+}
+
+/// By how much the clock is ahead of the server's.
+pub(crate) fn clock_ahead(seconds: f64) {
+    gauge!("aegis_executor_clock_ahead_seconds").set(seconds);
 }
 
 /// An attempt has to be made again.

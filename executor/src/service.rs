@@ -13,7 +13,7 @@ use crate::board::{Board, NatsBoard};
 use crate::executor::Executor;
 use crate::keys::Watch;
 use crate::trial::{Received, Step, Trial};
-use crate::{Config, Error, announce, connect, metrics};
+use crate::{Config, Error, announce, clock, connect, metrics};
 
 /// Carries out the decisions for one cluster until `stop`.
 ///
@@ -30,6 +30,7 @@ pub async fn run(bus: Bus, config: Config, stop: CancellationToken) -> Result<()
     tracing::info!(cluster = %config.cluster, uid, "carrying out decisions");
     let durable = Durable::executor(&config.cluster);
     let board = NatsBoard::new(&bus, config.cluster.clone());
+    let clock_board = board.clone();
     let handler = Handler {
         executor: Executor::new(client, config.clone(), keys, uid, board),
         watch: Mutex::new(watch),
@@ -37,7 +38,10 @@ pub async fn run(bus: Bus, config: Config, stop: CancellationToken) -> Result<()
         config,
         stop: stop.clone(),
     };
-    parallel::run(&bus, durable, handler, stop).await?;
+    tokio::select! {
+        ended = parallel::run(&bus, durable.clone(), handler, stop) => ended?,
+        () = clock::watch(&bus, &durable, &clock_board) => {}
+    }
     Ok(())
 }
 

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aegis_schemas::{Stream, is_this_host};
+use aegis_schemas::{Stream, Timestamp, is_this_host};
 use async_nats::jetstream::{self, consumer, stream};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::topology::Durable;
@@ -209,6 +210,21 @@ impl Bus {
             unread: info.num_pending,
             unacknowledged: info.num_ack_pending,
         })
+    }
+
+    /// The server's wall clock, as it answers whoever reads that consumer.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer, or there is no such consumer.
+    pub async fn server_time(&self, durable: &Durable) -> Result<Timestamp, Error> {
+        #[derive(Deserialize)]
+        struct Told {
+            ts: Timestamp,
+        }
+        let endpoint = format!("CONSUMER.INFO.{}.{}", durable.stream, durable.name);
+        let told: Told = self.call(&endpoint, &serde_json::json!({})).await?;
+        Ok(told.ts)
     }
 
     /// Whether the connection stands at this moment.
