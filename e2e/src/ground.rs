@@ -28,7 +28,7 @@ impl Ground {
     ///
     /// When something does not start.
     pub async fn start() -> Result<Self> {
-        Self::with(Options::scenario("healthy-day")).await
+        Self::with(both(Options::scenario("healthy-day"))).await
     }
 
     /// Starts it on a real control plane.
@@ -37,11 +37,20 @@ impl Ground {
     ///
     /// When something does not start.
     pub async fn on(cluster: ControlPlane) -> Result<Self> {
-        Self::with(Options::scenario("healthy-day").real(cluster)).await
+        Self::with(both(Options::scenario("healthy-day").real(cluster))).await
+    }
+
+    /// Starts the record alone, for whoever starts the executor in a way of their own.
+    ///
+    /// # Errors
+    ///
+    /// When something does not start.
+    pub async fn without_executor() -> Result<Self> {
+        Self::with(Options::scenario("healthy-day").roles(&["audit-sink"])).await
     }
 
     async fn with(options: Options) -> Result<Self> {
-        let stack = Stack::start(options.roles(&["audit-sink", "executor"])).await?;
+        let stack = Stack::start(options).await?;
         Ok(Self {
             policy: Policy::of(&stack).await?,
             watch: stack.watch().await?,
@@ -84,4 +93,9 @@ impl Ground {
         let found = self.watch.until(&what, SOON, |entry| told(&entry.event));
         found.await
     }
+}
+
+/// With the executor and the record.
+fn both(options: Options) -> Options {
+    options.roles(&["audit-sink", "executor"])
 }

@@ -10,11 +10,13 @@
 mod acts;
 mod record;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aegis_nats::Service;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 pub use acts::{Applied, Decided, Write};
 
@@ -78,4 +80,26 @@ pub async fn hold(stack: &Stack, accepted: &[Accepted]) -> Result<Figures> {
         steady_s: steady.as_secs_f64(),
         rest_s: rest.as_secs_f64(),
     })
+}
+
+/// Runs the record through the cores again and checks that each says the same bytes; answers how much each
+/// said. `arguments` are those of `aegis audit replay`.
+///
+/// # Errors
+///
+/// Says which core differs, and in what.
+pub async fn replays(stack: &Stack, arguments: &[&str]) -> Result<BTreeMap<String, u64>> {
+    let all = [&["audit", "replay", "--json"], arguments].concat();
+    let told = stack.aegis(&all).await?;
+    let cores: Vec<Value> = serde_json::from_str(told.trim())?;
+    let mut said = BTreeMap::new();
+    for core in &cores {
+        let producer = core["producer"].as_str().context("no producer")?;
+        let same = core["same"].as_u64().context("no count")?;
+        said.insert(producer.to_owned(), same);
+        for fault in ["differing", "missing", "unrecorded"] {
+            ensure!(core[fault] == json!([]), "{arguments:?}: {core}");
+        }
+    }
+    Ok(said)
 }

@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::binary::{Prepared, prepared};
-use crate::{ControlPlane, Person, Watch};
+use crate::{Clock, ControlPlane, Person, Watch};
 
 /// Every role, in the order in which they are started.
 pub const ROLES: [&str; 6] = [
@@ -40,6 +40,8 @@ pub const ROLES: [&str; 6] = [
 
 /// How long a process may take until it is ready.
 const START: Duration = Duration::from_secs(60);
+/// How long a process may take to say whether it is ready.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the simulated cluster does, and how Aegis is set up.
 #[derive(Clone, Debug)]
@@ -299,7 +301,7 @@ impl Stack {
     ///
     /// When it does not get ready.
     pub async fn start_role(&mut self, role: &'static str) -> Result<()> {
-        self.start_another(role, role).await
+        self.start_with(role, role, &[]).await
     }
 
     /// Starts a second process of a role under another name: one that stands by.
@@ -308,7 +310,28 @@ impl Stack {
     ///
     /// When it does not get ready.
     pub async fn start_another(&mut self, role: &'static str, name: &'static str) -> Result<()> {
-        let (mut running, admin) = self.launch(role, name, &[])?;
+        // Two of them cannot take remote writes at one address.
+        let listen = free_address()?;
+        self.start_with(role, name, &[("AEGIS_INGEST__LISTEN", &listen)])
+            .await
+    }
+
+    /// Starts a role with a wall clock of its own, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not get ready.
+    pub async fn start_role_with_clock(&mut self, role: &'static str, clock: &Clock) -> Result<()> {
+        self.start_with(role, role, &clock.variables()?).await
+    }
+
+    async fn start_with(
+        &mut self,
+        role: &'static str,
+        name: &'static str,
+        variables: &[(&str, &str)],
+    ) -> Result<()> {
+        let (mut running, admin) = self.launch(role, name, variables)?;
         let ready = async {
             while !is_ready(&admin).await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -375,19 +398,27 @@ impl Stack {
         self.tool.run(arguments, "").await
     }
 
-    /// The sum of a counter of a process over its labels; 0 while nothing was counted.
+    /// The sum of a counter or gauge of a process over its labels; 0 while nothing was counted.
     ///
     /// # Errors
     ///
     /// When there is no such process, or it does not answer.
     pub async fn counter(&self, name: &str, counter: &str) -> Result<f64> {
-        let admin = self.admin.get(name).context("no such process")?;
-        let answer = reqwest::get(format!("http://{admin}/metrics")).await?;
-        let text = answer.error_for_status()?.text().await?;
+        self.counter_with(name, counter, "").await
+    }
+
+    /// The same over the series with a label: `result="ok"`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stack::counter`].
+    pub async fn counter_with(&self, name: &str, counter: &str, label: &str) -> Result<f64> {
+        let text = self.metrics(name).await?;
         let samples = text.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
-            let named = series.split('{').next() == Some(counter);
-            named.then(|| value.parse::<f64>().ok())?
+            let (named, labels) = series.split_once('{').unwrap_or((series, ""));
+            let meant = named == counter && labels.contains(label);
+            meant.then(|| value.parse::<f64>().ok())?
         });
         Ok(samples.sum())
     }
@@ -505,8 +536,10 @@ fn allow_passing(folder: &Path) -> Result<()> {
 }
 
 async fn is_ready(admin: &str) -> bool {
-    let answer = reqwest::get(format!("http://{admin}/readyz")).await;
-    answer.is_ok_and(|answer| answer.status().is_success())
+    // One that stands still takes the connection and never answers.
+    let asking = reqwest::get(format!("http://{admin}/readyz"));
+    let answer = tokio::time::timeout(PATIENCE, asking).await;
+    matches!(answer, Ok(Ok(answer)) if answer.status().is_success())
 }
 
 fn free_address() -> Result<String> {

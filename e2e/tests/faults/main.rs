@@ -1,8 +1,11 @@
-//! Servers that Aegis stands on go away for a while.
+//! Servers that Aegis stands on go away for a while, and processes stand still.
 //! Whatever happens, the story ends healed, with one effect, and everything on record once.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod api_server;
 mod away;
+mod clocks;
+mod standing_still;
 
 use std::time::Duration;
 
@@ -24,17 +27,18 @@ async fn story_without(missing: &[&str]) -> Stack {
         .unwrap()
 }
 
+/// Waits until somebody has judged whether the act helped.
+async fn is_judged(stack: &Stack) -> AssessmentVerdict {
+    let mut watch = stack.watch().await.unwrap();
+    let judged = |entry: &Entry| Some(entry.assessment()?.verdict);
+    let verdict = watch.until("the act is judged", SOON, judged).await;
+    verdict.unwrap()
+}
+
 /// Waits until the pod is replaced and that is verified, and checks that it was done once and that all
 /// oracles hold.
 async fn ends_well(stack: &Stack) {
-    let mut watch = stack.watch().await.unwrap();
-    let verdict = watch
-        .until("the act is judged", SOON, |entry: &Entry| {
-            Some(entry.assessment()?.verdict)
-        })
-        .await
-        .unwrap();
-    assert_eq!(verdict, AssessmentVerdict::Verified);
+    assert_eq!(is_judged(stack).await, AssessmentVerdict::Verified);
     let writes = stack.writes().await.unwrap();
     assert_eq!(writes.len(), 1, "{writes:#?}");
     oracles::hold(stack, &[]).await.unwrap();
