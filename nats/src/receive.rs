@@ -15,9 +15,10 @@ use crate::topology::Durable;
 use crate::unreadable::Unreadable;
 use crate::{Bus, Delivery, Error, metrics};
 
-/// Short, so that a former reader's open request is over soon.
-const PULL_EXPIRES: Duration = Duration::from_secs(5);
-const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Shorter than it takes until a lease is stale, so that the open request of a former holder is over when the
+/// next one begins: while it is open, the server gives it every other message.
+const PULL_EXPIRES: Duration = Duration::from_secs(3);
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A message with what acknowledges it.
 pub(crate) struct Received {
