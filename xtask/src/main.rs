@@ -86,7 +86,7 @@ enum Task {
     /// done twice; forge decisions by the million, and check that none is let through.
     #[command(
         arg_required_else_help = true,
-        after_help = "Examples:\n  cargo xtask soak --kills 100\n  cargo xtask soak --kills 20 --seed 7\n  cargo xtask soak --failpoints\n  cargo xtask soak --mutants 1000000"
+        after_help = "Examples:\n  cargo xtask soak --kills 100\n  cargo xtask soak --kills 20 --seed 7\n  cargo xtask soak --failpoints\n  cargo xtask soak --mutants 1000000\n  cargo xtask soak --faults 60"
     )]
     Soak(Soak),
     /// Get the servers that the tests need and print the variables that name them.

@@ -23,6 +23,9 @@ pub struct Soak {
     /// Let each process die at every step between receiving a message and acknowledging it.
     #[arg(long)]
     failpoints: bool,
+    /// Keep PostgreSQL and NATS away for so many seconds, and have all other faults too.
+    #[arg(long, value_name = "SECONDS")]
+    faults: Option<u64>,
 }
 
 impl Soak {
@@ -35,8 +38,8 @@ impl Soak {
         if let Some(mutants) = self.mutants {
             self.forge(mutants)?;
         }
-        if self.kills.is_some() || self.failpoints {
-            self.kill()?;
+        if self.kills.is_some() || self.failpoints || self.faults.is_some() {
+            self.harm()?;
         }
         Ok(())
     }
@@ -51,23 +54,30 @@ impl Soak {
         step("mutants", || run(&mut test))
     }
 
-    fn kill(&self) -> Result<()> {
+    fn harm(&self) -> Result<()> {
         let servers = step("servers", Servers::obtain)?;
-        let kill_nine = |part: &str, variables: &[(&str, String)]| {
+        let harm = |name: &str, part: Option<&str>, variables: &[(&str, String)]| {
             let mut test = Command::new("cargo");
-            test.args(["test", "--workspace", "--test", "kill_nine"])
-                .args([part, "--", "--nocapture"])
+            test.args(["test", "--workspace", "--test", name])
+                .args(part)
+                .args(["--", "--nocapture"])
                 .current_dir(crate::root())
                 .envs(servers.variables())
                 .envs(variables.iter().cloned());
-            step(part, || run(&mut test))
+            step(part.unwrap_or(name), || run(&mut test))
         };
         if let Some(kills) = self.kills {
             let seed = ("AEGIS_SEED", self.seed.to_string());
-            kill_nine("moments", &[("AEGIS_KILLS", kills.to_string()), seed])?;
+            let kills = ("AEGIS_KILLS", kills.to_string());
+            harm("kill_nine", Some("moments"), &[kills, seed])?;
         }
         if self.failpoints {
-            kill_nine("points", &[("AEGIS_DEATHS", "4".to_owned())])?;
+            let deaths = ("AEGIS_DEATHS", "4".to_owned());
+            harm("kill_nine", Some("points"), &[deaths])?;
+        }
+        if let Some(seconds) = self.faults {
+            let away = ("AEGIS_AWAY_SECONDS", seconds.to_string());
+            harm("faults", None, &[away])?;
         }
         Ok(())
     }
