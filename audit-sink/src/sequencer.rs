@@ -18,6 +18,9 @@ use crate::{Error, Record, database, metrics, tiles, views};
 const LOCK: i64 = 0x6165_6769_732f_6175;
 /// How long connecting or one batch may take before the connection is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// PostgreSQL ends the session of a writer that says nothing for so long, and with it the lock: a process
+/// that stands still keeps its connection, and nobody else could write for as long as it does.
+const MAX_SILENCE: &str = "10s";
 /// The channel that readers listen on.
 pub(crate) const CHANNEL: &str = "audit";
 
@@ -72,7 +75,11 @@ impl Sequencer {
     }
 
     async fn take_over(url: &str) -> Result<Option<Self>, Error> {
-        let mut connection = PgConnection::connect_with(&database::options(url)?).await?;
+        let options = database::options(url)?.options([
+            ("idle_session_timeout", MAX_SILENCE),
+            ("idle_in_transaction_session_timeout", MAX_SILENCE),
+        ]);
+        let mut connection = PgConnection::connect_with(&options).await?;
         database::check(&mut connection).await?;
         let mine: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
             .bind(LOCK)
@@ -130,6 +137,15 @@ impl Sequencer {
             begun.elapsed(),
         );
         Ok(appended)
+    }
+
+    /// Tells the database that this writer lives: one that says nothing for ten seconds loses its turn.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer; this sequencer is of no more use then.
+    pub async fn show_life(&mut self) -> Result<(), Error> {
+        in_time(async { Ok(self.connection.ping().await?) }).await
     }
 
     async fn transact(&mut self, records: &[Record]) -> Result<Appended, Error> {

@@ -187,6 +187,16 @@ impl batch::Sink for Sink {
         }
         Ok(())
     }
+
+    async fn rest(&mut self) {
+        let Some(sequencer) = &mut self.sequencer else {
+            return;
+        };
+        if let Err(error) = sequencer.show_life().await {
+            report(&error);
+            self.sequencer = None;
+        }
+    }
 }
 
 impl Sink {

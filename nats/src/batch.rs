@@ -19,6 +19,8 @@ use crate::{Bus, Delivery, Error, metrics};
 
 /// A batch that cannot be stored yet stays ours, well within `ack_wait`.
 const PROGRESS_EVERY: Duration = Duration::from_secs(20);
+/// How often a sink to which nothing comes is told so.
+const REST_EVERY: Duration = Duration::from_secs(3);
 
 /// Where batches go.
 pub trait Sink: Send {
@@ -28,6 +30,11 @@ pub trait Sink: Send {
         &mut self,
         batch: &[Delivery],
     ) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send;
+
+    /// Nothing came for three seconds: for a sink that has to show that it lives.
+    fn rest(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// Collects messages of all `durables` until there are `max` or `linger` is over, and stores them.
@@ -60,6 +67,10 @@ pub async fn run<S: Sink>(
             biased;
             () = stop.cancelled() => break,
             first = queue.recv() => first,
+            () = tokio::time::sleep(REST_EVERY) => {
+                sink.rest().await;
+                continue;
+            }
         };
         let Some(first) = first else { break };
         let batch = collect(&mut queue, first, max, linger).await;

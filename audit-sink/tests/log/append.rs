@@ -1,5 +1,7 @@
 //! What is written, once.
 
+use std::time::{Duration, Instant};
+
 use aegis_audit_sink::sequencer::Sequencer;
 use aegis_audit_sink::{Error, verify};
 use aegis_schemas::Stream;
@@ -134,6 +136,33 @@ async fn only_one_writes_and_a_former_writer_cannot() {
         (appended.entries, appended.repeated, appended.head.size),
         (15, 5, 20)
     );
+}
+
+/// A process that stands still keeps its connection and says nothing.
+#[tokio::test]
+async fn a_writer_keeps_its_turn_for_as_long_as_it_shows_life() {
+    let database = Database::new().await;
+    let all = records(4, 1, 20);
+    let mut first = database.sequencer().await;
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        first.show_life().await.unwrap();
+    }
+    first.append(&all[..5]).await.unwrap();
+    let silent = Instant::now();
+    let mut next = loop {
+        if let Some(next) = Sequencer::open(&database.audit_url()).await.unwrap() {
+            break next;
+        }
+        assert!(
+            silent.elapsed() < Duration::from_secs(60),
+            "nobody can write"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    first.append(&all[5..]).await.unwrap_err();
+    let appended = next.append(&all).await.unwrap();
+    assert_eq!((appended.entries, appended.repeated), (15, 5));
 }
 
 #[tokio::test]
