@@ -44,9 +44,9 @@ enum Command {
     Init(init::Init),
     /// Make streams, consumers, buckets, tables and roles, and put policy and modes on the log.
     #[command(
-        after_help = "Safe to run again: what exists is kept, what is missing is made.\n\nExample:\n  aegis provision --config /etc/aegis/aegis.toml"
+        after_help = "Safe to run again: what exists is kept, what is missing is made.\n\nA stream that lost messages or was restored from an older copy is made anew with --new-epoch, while the\naudit sink runs: everything that it holds is put on record first. Policy, modes, freezes and the kill\nswitch are said again; incidents, cooldowns and budgets begin anew, baselines with AEGIS_METRICS.\nServices that stopped because of the damage are started again afterwards, the others go on by themselves.\n\nExamples:\n  aegis provision --config /etc/aegis/aegis.toml\n  aegis provision --new-epoch AEGIS_EVENTS"
     )]
-    Provision,
+    Provision(provision::Provision),
     /// Run services.
     Run(run::Run),
     /// Say what is missing or too wide: rights and bounds in Kubernetes, streams of NATS.
@@ -119,7 +119,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Demo(demo) => demo.run().await,
         Command::Init(init) => init.run(),
-        Command::Provision => provision::provision(&config()?).await,
+        Command::Provision(wanted) => wanted.run(&config()?).await,
         Command::Run(wanted) => run::run(&config()?, &wanted).await,
         Command::Doctor(doctor) => doctor.run(&config()?).await,
         Command::Config(settings) => settings.run(&cli.config),

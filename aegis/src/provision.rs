@@ -11,9 +11,10 @@ use aegis_nats::{Bus, Service};
 use aegis_schemas::header::Meta;
 use aegis_schemas::{
     Actor, Cluster, Command, CommandBody, ConfigurationKind, Digest, Entity, EntityKind, Event,
-    EventId, Name, Scope, Subject,
+    EventId, Name, Scope, StandingOrders, Stream, Subject,
 };
 use anyhow::{Context, Result};
+use clap::Args;
 
 use crate::config::Config;
 use crate::local::now;
@@ -21,15 +22,41 @@ use crate::run::connect;
 
 /// How long a command may take to be stored.
 const PUBLISH_WITHIN: Duration = Duration::from_secs(30);
+/// How long the audit sink may take to put the rest of a stream on record; what it had in hand when it
+/// died comes again after a minute.
+const ON_RECORD_WITHIN: Duration = Duration::from_secs(90);
 /// As whom commands are given.
 const WHO: &str = "provision";
 
-/// Does it.
-///
-/// # Errors
-///
-/// When a configuration is wrong, before anything is made; or when NATS, PostgreSQL or Kubernetes refuse.
-pub async fn provision(config: &Config) -> Result<()> {
+/// What to make.
+#[derive(Debug, Args)]
+pub struct Provision {
+    /// Make this stream anew: it ends once all of it is on record, and a new one begins. Fences go on
+    /// rising. Can be given more than once.
+    #[arg(long, value_name = "STREAM", value_parser = stream)]
+    new_epoch: Vec<Stream>,
+}
+
+fn stream(name: &str) -> Result<Stream, String> {
+    Stream::from_name(name).ok_or_else(|| {
+        let names = Stream::ALL.map(Stream::name).join(", ");
+        format!("there is no such stream; there are {names}")
+    })
+}
+
+impl Provision {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// When a configuration is wrong, before anything is made; when a stream that is to be made anew is not
+    /// on record; or when NATS, PostgreSQL or Kubernetes refuse.
+    pub async fn run(&self, config: &Config) -> Result<()> {
+        provision(config, &self.new_epoch).await
+    }
+}
+
+async fn provision(config: &Config, anew: &[Stream]) -> Result<()> {
     config.validate()?;
     let wanted = Wanted::read(config)?;
     let admin =
@@ -50,8 +77,14 @@ pub async fn provision(config: &Config) -> Result<()> {
         .context("cannot ask the cluster for its uid")?;
     let uids = BTreeMap::from([(config.executor.cluster.clone(), uid)]);
     let bus = connect(config, Service::Provisioner).await?;
+    let mut last = 0;
+    for stream in anew {
+        let ended = aegis_nats::retire(&bus, *stream, ON_RECORD_WITHIN).await;
+        let ended = ended.with_context(|| format!("{stream} is not made anew"))?;
+        last = last.max(ended.unwrap_or(0));
+    }
     // A stream that is made anew counts from 1 again: its epoch keeps fences rising.
-    let epoch = reader.last_epoch().await?.saturating_add(1);
+    let epoch = last.max(reader.last_epoch().await?).saturating_add(1);
     let made = aegis_nats::provision::provision_with(&bus, &config.topology, epoch, &uids)
         .await
         .context("cannot provision NATS")?;
@@ -95,7 +128,8 @@ impl Wanted {
         })
     }
 
-    /// What must be said so that it holds. The mode is only a beginning: people change it.
+    /// What must be said so that it holds. The mode is only a beginning: people change it, and in a stream
+    /// that was made anew what stood in the one before stands again.
     fn commands(&self, cluster: &Cluster, said: &Said) -> Vec<CommandBody> {
         let mut commands: Vec<CommandBody> = self
             .configurations
@@ -108,18 +142,37 @@ impl Wanted {
                 content: content.clone(),
             })
             .collect();
-        if !said.modes.contains(cluster) {
-            commands.push(CommandBody::Mode {
+        match said.stood.get(cluster) {
+            _ if said.modes.contains(cluster) => {}
+            Some(stood) => commands.extend(again(stood)),
+            None => commands.push(CommandBody::Mode {
                 scope: Scope {
                     cluster: cluster.clone(),
                     namespace: None,
                     action: None,
                 },
                 mode: self.mode,
-            });
+            }),
         }
         commands
     }
+}
+
+/// The commands that let orders stand again, those that forbid first.
+fn again(stood: &StandingOrders) -> Vec<CommandBody> {
+    let halted = stood.halted.iter().cloned();
+    let mut commands: Vec<CommandBody> = halted
+        .map(|cluster| CommandBody::KillSwitch { cluster })
+        .collect();
+    let freezes = stood.freezes.iter().cloned();
+    commands.extend(
+        freezes
+            .filter(|(_, until)| *until > now())
+            .map(|(scope, until)| CommandBody::Freeze { scope, until }),
+    );
+    let modes = stood.modes.iter().cloned();
+    commands.extend(modes.map(|(scope, mode)| CommandBody::Mode { scope, mode }));
+    commands
 }
 
 /// What the record holds of earlier commands.
@@ -130,19 +183,25 @@ struct Said {
     /// What holds: the policy set as policy said it last, for it may refuse one; of what nobody answers,
     /// what was put into force last.
     active: BTreeMap<(Cluster, ConfigurationKind), Digest>,
-    /// Clusters that were ever given a mode.
+    /// Clusters that were given a mode in this stream.
     modes: BTreeSet<Cluster>,
+    /// What stood in the stream before this one.
+    stood: BTreeMap<Cluster, StandingOrders>,
 }
 
 impl Said {
     async fn read(reader: &Reader, epoch: u16) -> Result<Self> {
         let mut said = Self::default();
-        for (core, (of, digest)) in reader.policies().await? {
-            let cluster = core.strip_prefix("policy/").map(Cluster::parse);
-            // A stream that was made anew holds no policy set.
-            if let (Some(Ok(cluster)), true) = (cluster, of == epoch) {
+        for (core, standing) in reader.standing().await? {
+            let Some(Ok(cluster)) = core.strip_prefix("policy/").map(Cluster::parse) else {
+                continue;
+            };
+            // A stream that was made anew holds no policy set and no orders.
+            if standing.epoch != epoch {
+                said.stood.insert(cluster, standing.orders);
+            } else if let Some(policy) = standing.policy {
                 said.active
-                    .insert((cluster, ConfigurationKind::Policy), digest);
+                    .insert((cluster, ConfigurationKind::Policy), policy);
             }
         }
         for record in reader.commands().await? {
@@ -150,6 +209,9 @@ impl Said {
                 continue;
             };
             said.commands += 1;
+            if record.epoch != epoch {
+                continue;
+            }
             let Some(cluster) = cluster_of(&record.subject) else {
                 continue;
             };

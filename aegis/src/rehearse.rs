@@ -52,6 +52,8 @@ pub struct Rehearse {
 /// When a rehearsal begins: a Wednesday, 10:00 UTC. Any moment would do, but the same one each time.
 const START: i64 = 1_764_064_800;
 const SECOND: Duration = Duration::from_secs(1);
+/// The epoch of every log of a rehearsal.
+const EPOCH: u16 = 1;
 const RESTATE: u64 = 3_600;
 
 fn seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
@@ -190,7 +192,10 @@ impl Rehearsal {
             entity: self.cluster(),
             observed: self.start,
             source: "provision".to_owned(),
-            body: SignalBody::Genesis(Genesis { epoch: 1, clusters }),
+            body: SignalBody::Genesis(Genesis {
+                epoch: EPOCH,
+                clusters,
+            }),
         };
         self.signal(self.start, signal);
         let activate = |what, content: String| CommandBody::Activate {
@@ -242,6 +247,7 @@ impl Rehearsal {
                 let seq = self.log.number_metrics();
                 let id = EventId::of_content("backfill", &seq.to_be_bytes());
                 let input = aegis_schemas::pipeline::Input {
+                    epoch: EPOCH,
                     seq,
                     time: self.start,
                     id,

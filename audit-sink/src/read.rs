@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aegis_schemas::pipeline::Input;
-use aegis_schemas::{Digest, EventId, IncidentId, Stream};
+use aegis_schemas::{Digest, EventId, IncidentId, StandingOrders, Stream};
 use bytes::Bytes;
 use sqlx::Row as _;
 use sqlx::postgres::{PgListener, PgPool, PgPoolOptions, PgRow};
@@ -27,6 +27,17 @@ pub struct Entry {
     pub idx: u64,
     /// The message. Its body is empty when it was erased.
     pub record: Record,
+}
+
+/// What a policy core said last to stand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The epoch of AEGIS_EVENTS in which it said so.
+    pub epoch: u16,
+    /// The policy set that holds; `None` when that cannot be read.
+    pub policy: Option<Digest>,
+    /// The orders.
+    pub orders: StandingOrders,
 }
 
 /// Reads the log.
@@ -172,6 +183,22 @@ impl Reader {
             .collect())
     }
 
+    /// The highest sequence of a stream in an epoch.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn last_of(&self, stream: Stream, epoch: u16) -> Result<Option<u64>, Error> {
+        let last: Option<i64> = sqlx::query_scalar(
+            "SELECT max(stream_seq) FROM audit.audit_key WHERE stream = $1 AND stream_epoch = $2",
+        )
+        .bind(stream.name())
+        .bind(i32::from(epoch))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(last.map(i64::cast_unsigned))
+    }
+
     /// The highest epoch of any stream; 0 for an empty log.
     ///
     /// # Errors
@@ -210,26 +237,33 @@ impl Reader {
         rows.iter().map(|row| Ok(entry(row)?.record)).collect()
     }
 
-    /// The policy set that each policy core said last to hold, and the epoch of AEGIS_EVENTS in which it
-    /// said so, by the core's name.
+    /// What each policy core said last to stand, by the core's name.
     ///
     /// # Errors
     ///
-    /// When the database does not answer.
-    pub async fn policies(&self) -> Result<BTreeMap<String, (u16, Digest)>, Error> {
-        let rows = sqlx::query("SELECT source, position, policy FROM views.standing")
-            .fetch_all(&self.pool)
-            .await?;
-        let mut policies = BTreeMap::new();
+    /// When the database does not answer, or what it holds cannot be read.
+    pub async fn standing(&self) -> Result<BTreeMap<String, Standing>, Error> {
+        let rows = sqlx::query(
+            "SELECT source, position, policy,
+               jsonb_build_object('modes', modes, 'freezes', freezes, 'halted', halted)::text AS orders
+             FROM views.standing",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut all = BTreeMap::new();
         for row in rows {
             let source: String = row.try_get("source")?;
             let fence = row.try_get::<i64, _>("position")?.cast_unsigned();
-            let epoch = u16::try_from(fence >> 48).unwrap_or(u16::MAX);
-            // One that cannot be read is none that anybody wants.
-            let digest: Option<Digest> = row.try_get::<String, _>("policy")?.parse().ok();
-            policies.extend(digest.map(|digest| (source, (epoch, digest))));
+            let orders = serde_json::from_str(row.try_get("orders")?)
+                .map_err(|error| sqlx::Error::Decode(error.into()))?;
+            let standing = Standing {
+                epoch: u16::try_from(fence >> 48).unwrap_or(u16::MAX),
+                policy: row.try_get::<String, _>("policy")?.parse().ok(),
+                orders,
+            };
+            all.insert(source, standing);
         }
-        Ok(policies)
+        Ok(all)
     }
 
     /// The first entry of an event.

@@ -89,6 +89,7 @@ impl Record {
         let event = self.event()?;
         placed(&self.subject, meta.origin.as_ref(), &event).map_err(|error| error.to_string())?;
         Ok(Input {
+            epoch: self.epoch,
             seq: self.seq,
             time: self.time,
             id: meta.id,

@@ -53,6 +53,7 @@ impl Log {
         self.seq += 1;
         self.now = self.now + Duration::from_secs(1);
         let input = Input {
+            epoch: 1,
             seq: self.seq,
             time: self.now,
             id: EventId::derive("test", EventId::default(), self.seq as u32),

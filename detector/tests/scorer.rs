@@ -193,6 +193,7 @@ impl World {
     fn handle(&mut self, event: Event) -> Vec<Anomaly> {
         self.seq += 1;
         let input = Input {
+            epoch: 1,
             seq: self.seq,
             time: self.now,
             id: EventId::of_content("test", &self.seq.to_be_bytes()),

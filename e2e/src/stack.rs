@@ -5,6 +5,7 @@ mod look;
 mod tls;
 mod trouble;
 
+pub use cluster::PERSON;
 pub use trouble::{NATS, POSTGRES};
 
 use std::collections::BTreeMap;

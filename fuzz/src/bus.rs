@@ -20,7 +20,7 @@ static CONFIG: LazyLock<Config> = LazyLock::new(Config::default);
 /// A message for a core, and the dead letter that it becomes when it is refused.
 pub fn delivery(data: &[u8]) {
     let delivery = read(data);
-    if let Ok(input) = delivery.input() {
+    if let Ok(input) = delivery.input(1) {
         steady(&input.event);
     }
     let _ = delivery.subject.parse::<Entity>();

@@ -28,6 +28,8 @@ pub(crate) struct Sight {
     closed: Option<String>,
     /// How full AEGIS_EVENTS is, from 0 to 1; `None` before the first look.
     fill: Option<f64>,
+    /// The epoch of AEGIS_EVENTS; `None` before the first look.
+    epoch: Option<u16>,
 }
 
 /// Tells whether samples are taken.
@@ -40,6 +42,7 @@ impl Gate {
         let (sender, receiver) = watch::channel(Sight {
             closed: Some("ingest is starting".to_owned()),
             fill: None,
+            epoch: None,
         });
         (sender, Self(receiver))
     }
@@ -62,6 +65,21 @@ impl Gate {
     /// Waits until it is known how full AEGIS_EVENTS is.
     pub(crate) async fn looked(&self) {
         self.wait_for(|sight| sight.fill.is_some()).await;
+    }
+
+    /// Waits until AEGIS_EVENTS is another one than that of `epoch`, and keeps its epoch there.
+    pub(crate) async fn made_anew(&self, epoch: &mut Option<u16>) {
+        let mut now = None;
+        self.wait_for(|sight| {
+            now = sight.epoch;
+            let first = epoch.is_none();
+            if first {
+                *epoch = now;
+            }
+            *epoch != now
+        })
+        .await;
+        *epoch = now;
     }
 
     async fn wait_for(&self, seen: impl FnMut(&Sight) -> bool) {
@@ -93,6 +111,7 @@ pub(crate) async fn keep(bus: Bus, gate: watch::Sender<Sight>, stop: Cancellatio
             }
             let next = Sight {
                 fill: seen.fill.or(last.fill),
+                epoch: seen.epoch.or(last.epoch),
                 ..seen
             };
             let changed = *last != next;
@@ -103,10 +122,10 @@ pub(crate) async fn keep(bus: Bus, gate: watch::Sender<Sight>, stop: Cancellatio
 }
 
 async fn look(bus: &Bus, board: &HealthBoard) -> Sight {
-    let mut fill = None;
+    let (mut fill, mut epoch) = (None, None);
     let asked = async {
         let events = bus.stream_info(Stream::Events).await?;
-        fill = Some(events.fill());
+        (fill, epoch) = (Some(events.fill()), Some(events.epoch));
         let audit = board.audit().await?;
         let metrics = bus.stream_info(Stream::Metrics).await?;
         Ok::<_, aegis_nats::Error>(reason(
@@ -115,7 +134,11 @@ async fn look(bus: &Bus, board: &HealthBoard) -> Sight {
         ))
     };
     let closed = asked.await.unwrap_or_else(|error| Some(error.to_string()));
-    Sight { closed, fill }
+    Sight {
+        closed,
+        fill,
+        epoch,
+    }
 }
 
 /// Why nothing may be taken.

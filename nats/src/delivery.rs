@@ -43,20 +43,21 @@ impl Delivery {
     ///
     /// As [`Delivery::input`].
     pub fn event(&self) -> Result<Event, String> {
-        self.input().map(|input| input.event)
+        self.input(0).map(|input| input.event)
     }
 
-    /// The message as a core takes it.
+    /// The message as a core takes it that reads the stream in that epoch.
     ///
     /// # Errors
     ///
     /// When headers or body are malformed, or the message may not stand on its subject: only there the
     /// server checked who published it.
-    pub fn input(&self) -> Result<Input, String> {
+    pub fn input(&self, epoch: u16) -> Result<Input, String> {
         let meta = self.meta().map_err(|error| error.to_string())?;
         let event = Event::decode(&meta.kind, &self.body).map_err(|error| error.to_string())?;
         placed(&self.subject, meta.origin.as_ref(), &event).map_err(|error| error.to_string())?;
         Ok(Input {
+            epoch,
             seq: self.seq,
             time: self.time,
             id: meta.id,

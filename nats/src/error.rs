@@ -92,7 +92,23 @@ pub enum Error {
     },
 }
 
+/// There is no such stream.
+pub(crate) const NO_STREAM: u64 = 10059;
+/// There is no such consumer.
+pub(crate) const NO_CONSUMER: u64 = 10014;
+
 impl Error {
+    /// Whether what was asked for is not there: nobody provisioned it, or it is being made anew.
+    pub(crate) const fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                code: NO_STREAM | NO_CONSUMER,
+                ..
+            }
+        )
+    }
+
     /// Whether another try may succeed without anybody doing anything.
     #[must_use]
     pub const fn is_transient(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The loop of the pure cores: one holder, one message after the other, nothing skipped.
 //!
-//! Take the lease, load the snapshot, reset the consumer to the message after it, read on. Only the
+//! Take the lease, load the snapshot, reset the consumer to the message after it, read on. A snapshot of
+//! before the stream was made anew is not used: the core begins as it was at first. Only the
 //! consumer's next delivery is accepted; anything else (pulls that were lost in a reconnect and come
 //! late, a former holder's open pull that takes messages) means to go back to the last handled one.
 //! Outputs are stored before the input is acknowledged; ids derive from ids, so doing it twice is
@@ -51,7 +52,7 @@ impl Options {
 ///
 /// # Errors
 ///
-/// When the snapshot does not fit the stream (another epoch, or past its end), or the server refuses.
+/// When the stream lost messages that the state contains, or is an older copy, or the server refuses.
 pub async fn run<C: Core>(
     bus: &Bus,
     core: C,
@@ -70,7 +71,7 @@ pub async fn run<C: Core>(
         match ended? {
             Ended::Stopped => return Ok(()),
             Ended::LostLease if stop.is_cancelled() => return Ok(()),
-            Ended::LostLease => {}
+            Ended::LostLease | Ended::Anew => {}
         }
     }
 }

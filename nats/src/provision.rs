@@ -12,11 +12,9 @@ use aegis_schemas::{
 use async_nats::jetstream::stream;
 use serde_json::{Value, json};
 
+use crate::error::{NO_CONSUMER, NO_STREAM};
 use crate::topology::{Bucket, Durable, EPOCH, Settings, declaration};
 use crate::{Bus, Error};
-
-const NO_STREAM: u64 = 10059;
-const NO_CONSUMER: u64 = 10014;
 
 /// What was found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +57,13 @@ pub async fn provision_with(
     let mut events_epoch = epoch_if_new;
     for stream in Stream::ALL {
         let epoch = existing_epoch(bus, stream).await?;
-        let config = declaration(stream, settings, epoch.unwrap_or(epoch_if_new));
+        let mut config = declaration(stream, settings, epoch.unwrap_or(epoch_if_new));
         if stream == Stream::Events {
             events_epoch = epoch.unwrap_or(epoch_if_new);
+            if epoch.is_none() {
+                // Services may be waiting to publish: nothing comes before the genesis.
+                config.subjects = vec!["aegis.v1.signal.genesis.>".to_owned()];
+            }
         }
         make_stream(bus, &config, epoch.is_some()).await?;
         if epoch.is_none() {
@@ -86,6 +88,8 @@ pub async fn provision_with(
             say_genesis(bus, cluster, events_epoch, uids, after).await?;
         }
     }
+    let events = declaration(Stream::Events, settings, events_epoch);
+    make_stream(bus, &events, true).await?;
     for durable in Durable::all(settings) {
         if !exists(bus, &durable).await? {
             created.push(format!("{}/{}", durable.stream, durable.name));
@@ -103,7 +107,7 @@ pub async fn provision_with(
     })
 }
 
-async fn stream_config(bus: &Bus, name: &str) -> Result<Option<stream::Config>, Error> {
+pub(crate) async fn stream_config(bus: &Bus, name: &str) -> Result<Option<stream::Config>, Error> {
     let asked: Result<stream::Info, _> = bus.call(&format!("STREAM.INFO.{name}"), &json!({})).await;
     match asked {
         Ok(info) => Ok(Some(info.config)),
@@ -114,7 +118,7 @@ async fn stream_config(bus: &Bus, name: &str) -> Result<Option<stream::Config>, 
     }
 }
 
-async fn existing_epoch(bus: &Bus, stream: Stream) -> Result<Option<u16>, Error> {
+pub(crate) async fn existing_epoch(bus: &Bus, stream: Stream) -> Result<Option<u16>, Error> {
     let Some(config) = stream_config(bus, stream.name()).await? else {
         return Ok(None);
     };
@@ -129,7 +133,11 @@ async fn existing_epoch(bus: &Bus, stream: Stream) -> Result<Option<u16>, Error>
     })
 }
 
-async fn make_stream(bus: &Bus, config: &stream::Config, exists: bool) -> Result<(), Error> {
+pub(crate) async fn make_stream(
+    bus: &Bus,
+    config: &stream::Config,
+    exists: bool,
+) -> Result<(), Error> {
     let verb = if exists { "UPDATE" } else { "CREATE" };
     let body = crate::check::declared(config);
     let _: Value = bus

@@ -16,6 +16,8 @@ pub const CE_SPECVERSION: &str = "ce-specversion";
 pub const CAUSE: &str = "aegis-cause";
 /// The stream sequence of the cause, for the outputs of cores.
 pub const CAUSE_SEQ: &str = "aegis-cause-seq";
+/// The epoch of the stream in which the cause stands, for the outputs of cores. Older versions did not say it.
+pub const CAUSE_EPOCH: &str = "aegis-cause-epoch";
 /// Which output of its cause this is, for the outputs of cores.
 pub const ORDINAL: &str = "aegis-ordinal";
 /// W3C trace context; NATS header names are case-sensitive.
@@ -73,6 +75,9 @@ impl Meta {
             pairs.push((CAUSE, cause.to_string()));
         }
         if let Some(origin) = &self.origin {
+            if let Some(epoch) = origin.epoch {
+                pairs.push((CAUSE_EPOCH, epoch.to_string()));
+            }
             pairs.push((CAUSE_SEQ, origin.cause_seq.to_string()));
             pairs.push((ORDINAL, origin.ordinal.to_string()));
         }
@@ -97,6 +102,9 @@ impl Meta {
         let origin = match (get(CAUSE_SEQ), get(ORDINAL)) {
             (Some(seq), Some(ordinal)) => Some(Origin {
                 producer: source.clone(),
+                epoch: get(CAUSE_EPOCH)
+                    .map(|raw| parse(CAUSE_EPOCH, raw))
+                    .transpose()?,
                 cause_seq: parse(CAUSE_SEQ, seq)?,
                 ordinal: parse(ORDINAL, ordinal)?,
             }),

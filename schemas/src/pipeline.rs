@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Event, EventId, Subject, Timestamp, codec, header::Meta};
+use crate::{Event, EventId, Subject, Timestamp, Warrant, codec, header::Meta};
 
 /// Where an output of a core stands in all that this core ever said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The core, such as `scorer/0` or `policy/demo`.
     pub producer: String,
+    /// The epoch of the stream that the core reads: made anew, it counts from 1 again. `None` in messages
+    /// of versions that did not say it: then it is the epoch that the producer was last seen in.
+    pub epoch: Option<u16>,
     /// The stream sequence of the input that caused it, in the log which that core reads.
     pub cause_seq: u64,
     /// Its number among the outputs of that input, from 0.
@@ -20,6 +23,8 @@ pub struct Origin {
 /// A message as a core receives it.
 #[derive(Clone, Debug)]
 pub struct Input {
+    /// The epoch of the stream.
+    pub epoch: u16,
     /// Its sequence in the stream.
     pub seq: u64,
     /// JetStream's time of it: the core's `now`. The shell never lets it fall.
@@ -132,6 +137,7 @@ impl<'a> Emitter<'a> {
             cause: self.input.id,
             origin: Origin {
                 producer: self.producer.to_owned(),
+                epoch: Some(self.input.epoch),
                 cause_seq: self.input.seq,
                 ordinal,
             },
@@ -153,25 +159,82 @@ impl<'a> Emitter<'a> {
 
 /// What a reader has seen of each producer: two holders of a lease say the same thing twice, and
 /// beyond the stream's dedupe window both copies are kept, so readers drop what is not above the last.
+///
+/// What was seen of a producer whose stream was made anew since is no measure of what it says now: a
+/// later epoch is above everything of an earlier one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Seen(BTreeMap<String, (u64, u32)>);
+pub struct Seen(BTreeMap<String, Place>);
+
+/// The last thing seen of a producer: the epoch in the top 16 bits over the sequence of the cause, as in a
+/// fence, and the ordinal. In snapshots of versions that knew no epochs it is 0, before every epoch.
+type Place = (u64, u32);
 
 impl Seen {
     /// Whether `origin` is new; what has no origin always is. Remembers it.
     pub fn is_new(&mut self, origin: Option<&Origin>) -> bool {
         let Some(origin) = origin else { return true };
-        let place = (origin.cause_seq, origin.ordinal);
-        match self.0.get_mut(&origin.producer) {
-            Some(last) if *last >= place => false,
-            Some(last) => {
-                *last = place;
-                true
-            }
-            None => {
-                self.0.insert(origin.producer.clone(), place);
-                true
-            }
+        let last = self.0.get(&origin.producer).copied();
+        let position = match (origin.epoch, last) {
+            (Some(epoch), _) => Warrant::fence(epoch, origin.cause_seq),
+            (None, Some((last, _))) => Warrant::fence((last >> 48) as u16, origin.cause_seq),
+            (None, None) => origin.cause_seq,
+        };
+        let place = (position, origin.ordinal);
+        if last.is_some_and(|last| last >= place) {
+            return false;
         }
+        self.0.insert(origin.producer.clone(), place);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(epoch: Option<u16>, cause_seq: u64, ordinal: u32) -> Origin {
+        Origin {
+            producer: "scorer/0".to_owned(),
+            epoch,
+            cause_seq,
+            ordinal,
+        }
+    }
+
+    #[test]
+    fn what_is_new_is_above_the_last_and_a_later_epoch_is_above_all_of_an_earlier_one() {
+        let table = [
+            // Versions that did not say the epoch.
+            (None, 5, 0, true),
+            (None, 5, 0, false),
+            (None, 5, 1, true),
+            // Such a version is replaced.
+            (Some(1), 4, 0, true),
+            (Some(1), 900, 0, true),
+            (Some(1), 900, 0, false),
+            // And comes back.
+            (None, 899, 0, false),
+            (None, 901, 0, true),
+            // The stream is made anew; a last word from before comes late.
+            (Some(2), 1, 0, true),
+            (Some(1), 902, 0, false),
+            (Some(2), 1, 0, false),
+            (None, 2, 0, true),
+            (Some(2), 2, 0, false),
+        ];
+        let mut seen = Seen::default();
+        for (row, (epoch, cause_seq, ordinal, new)) in table.into_iter().enumerate() {
+            let origin = origin(epoch, cause_seq, ordinal);
+            assert_eq!(seen.is_new(Some(&origin)), new, "row {row}");
+        }
+    }
+
+    #[test]
+    fn what_an_older_version_kept_is_before_every_epoch() {
+        let kept = rmp_serde::to_vec_named(&BTreeMap::from([("scorer/0", (900_u64, 3_u32))]));
+        let mut seen: Seen = codec::decode(&kept.expect("plain data")).expect("the same form");
+        assert!(!seen.is_new(Some(&origin(None, 900, 3))));
+        assert!(seen.is_new(Some(&origin(Some(1), 2, 0))));
     }
 }

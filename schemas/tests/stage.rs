@@ -119,6 +119,7 @@ fn a_core_speaks_for_itself_alone() {
         for core in ["scorer/", "incidents/", "policy/", "executor"] {
             let origin = Origin {
                 producer: format!("{core}demo"),
+                epoch: None,
                 cause_seq: u64::MAX,
                 ordinal: 0,
             };

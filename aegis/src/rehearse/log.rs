@@ -94,6 +94,7 @@ impl Log {
         };
         *last += 1;
         let input = Input {
+            epoch: super::EPOCH,
             seq: *last,
             time: now,
             id,

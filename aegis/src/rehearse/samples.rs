@@ -99,6 +99,7 @@ impl Samples {
             }
         }
         let inputs = mapped.batches.into_iter().map(|batch| Input {
+            epoch: super::EPOCH,
             seq: 0,
             time: now,
             id: EventId::default(),

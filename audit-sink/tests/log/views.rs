@@ -1,9 +1,10 @@
 //! The views follow from the log, whatever batches it came in.
 
+use aegis_audit_sink::read::Standing;
 use aegis_audit_sink::{rebuild, story};
 use aegis_schemas::{
     Actor, Cluster, Decision, DecisionId, Digest, Entity, EntityKind, Event, Incident, IncidentId,
-    IncidentPhase, Name, StandingOrders, Stream, Verdict,
+    IncidentPhase, Mode, Name, Namespace, Scope, StandingOrders, Stream, Verdict,
 };
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -89,11 +90,19 @@ async fn what_comes_late_does_not_replace_what_is_newer_and_nul_is_no_obstacle()
 }
 
 #[tokio::test]
-async fn the_policy_set_that_holds_is_the_one_that_policy_said_last() {
+async fn what_stands_is_what_policy_said_last() {
+    let shop = Scope {
+        cluster: Cluster::parse("demo").unwrap(),
+        namespace: Some(Namespace::parse("shop").unwrap()),
+        action: None,
+    };
     let orders = StandingOrders {
-        modes: Vec::new(),
-        freezes: Vec::new(),
-        halted: Vec::new(),
+        modes: vec![(shop.clone(), Mode::Act)],
+        freezes: vec![(
+            shop.clone(),
+            aegis_schemas::Timestamp::from_millis(1_700_000_000_000),
+        )],
+        halted: vec![shop.cluster.clone()],
     };
     let said = |seq: u64, verdict: Verdict, policy: &str| {
         let decision = Decision {
@@ -117,7 +126,7 @@ async fn the_policy_set_that_holds_is_the_one_that_policy_said_last() {
     };
     let database = Database::new().await;
     let reader = database.reader().await;
-    assert!(reader.policies().await.unwrap().is_empty());
+    assert!(reader.standing().await.unwrap().is_empty());
     database
         .append(&[
             said(1, Verdict::Standing, "first"),
@@ -125,6 +134,11 @@ async fn the_policy_set_that_holds_is_the_one_that_policy_said_last() {
             said(3, Verdict::Deny, "refused"),
         ])
         .await;
-    let expected = [("test".to_owned(), (1, Digest::of(b"second")))];
-    assert_eq!(reader.policies().await.unwrap(), expected.into());
+    let expected = Standing {
+        epoch: 1,
+        policy: Some(Digest::of(b"second")),
+        orders: orders.clone(),
+    };
+    let expected = [("test".to_owned(), expected)];
+    assert_eq!(reader.standing().await.unwrap(), expected.into());
 }

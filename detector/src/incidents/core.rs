@@ -134,6 +134,11 @@ impl Core {
     fn anomaly(&mut self, input: &Input, anomaly: &Anomaly) -> BTreeSet<Entity> {
         let episodes = &mut self.state.episodes;
         let entity = anomaly.entity.clone();
+        let origin = input.origin.as_ref();
+        let epoch = origin.and_then(|origin| origin.epoch).unwrap_or(0);
+        // Who scores samples that were made anew knows nothing of earlier episodes and will close none.
+        let before = episodes.extract_if(.., |_, episode| (1..epoch).contains(&episode.epoch));
+        let mut touched: BTreeSet<Entity> = before.map(|(entity, _)| entity).collect();
         match anomaly.phase {
             AnomalyPhase::Closed => {
                 episodes.remove(&entity);
@@ -143,13 +148,15 @@ impl Core {
                     let episode = Episode {
                         event: input.id,
                         at: self.state.now,
+                        epoch,
                         anomaly: anomaly.clone(),
                     };
                     episodes.insert(entity.clone(), episode);
                 }
             }
         }
-        BTreeSet::from([entity])
+        touched.insert(entity);
+        touched
     }
 
     fn command(&mut self, command: &Command) -> BTreeSet<Entity> {

@@ -126,6 +126,9 @@ pub(super) struct Episode {
     pub(super) event: EventId,
     /// Stream time of that event.
     pub(super) at: Timestamp,
+    /// The epoch of the samples that it is about; 0 when nobody said it.
+    #[serde(default)]
+    pub(super) epoch: u16,
     /// What it said.
     pub(super) anomaly: Anomaly,
 }

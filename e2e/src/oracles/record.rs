@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aegis_audit_sink::read::{Entry, Reader};
 use aegis_nats::{Bus, StreamInfo};
-use aegis_schemas::{Event, EventId, OutcomePhase, Stream, Timestamp};
+use aegis_schemas::{Event, EventId, OutcomePhase, Stream, Timestamp, Warrant};
 use anyhow::{Result, bail, ensure};
 use tokio::time::Instant;
 
@@ -88,12 +88,17 @@ impl Record {
         outcomes.collect()
     }
 
-    /// What can be read of AEGIS_EVENTS, with where it stands.
+    /// What can be read of AEGIS_EVENTS, with where it stands: a place in a later epoch is a later one.
     fn events(&self) -> impl Iterator<Item = (u64, Event)> {
         let records = self.entries.iter().map(|entry| &entry.record);
         records
             .filter(|record| record.stream == Stream::Events)
-            .filter_map(|record| Some((record.seq, record.event().ok()?)))
+            .filter_map(|record| {
+                Some((
+                    Warrant::fence(record.epoch, record.seq),
+                    record.event().ok()?,
+                ))
+            })
     }
 
     async fn read(&mut self, reader: &Reader) -> Result<()> {
@@ -119,18 +124,34 @@ impl Record {
     ) -> Result<Vec<String>> {
         let mut missing = Vec::new();
         for (stream, info) in streams {
-            let mut there = BTreeSet::new();
+            let mut there: BTreeMap<u16, BTreeSet<u64>> =
+                BTreeMap::from([(info.epoch, BTreeSet::new())]);
             let records = self.entries.iter().map(|entry| &entry.record);
             for record in records.filter(|record| record.stream == *stream) {
-                let place = format!("{stream} {}", record.seq);
-                ensure!(record.epoch == info.epoch, "{place} is of another epoch");
-                ensure!(record.seq >= info.first_seq, "{place} was never stored");
-                ensure!(there.insert(record.seq), "{place} is there twice");
+                let (epoch, seq) = (record.epoch, record.seq);
+                let place = format!("{stream} {seq} of epoch {epoch}");
+                ensure!(
+                    epoch <= info.epoch,
+                    "{place}: the stream is in {}",
+                    info.epoch
+                );
+                let stored = epoch < info.epoch || seq >= info.first_seq;
+                ensure!(stored, "{place} was never stored");
+                ensure!(
+                    there.entry(epoch).or_default().insert(seq),
+                    "{place} is there twice"
+                );
             }
-            // An empty stream ends at 0; the first message has sequence 1.
-            let stored = info.first_seq.max(1)..=info.last_seq;
-            let absent = stored.filter(|seq| !there.contains(seq));
-            missing.extend(absent.map(|seq| format!("{stream} {seq}")));
+            for (epoch, there) in there {
+                // An empty stream ends at 0; the first message has sequence 1. One that was made anew since
+                // is whole without gaps up to its end, which nobody but the record knows any more.
+                let stored = match epoch == info.epoch {
+                    true => info.first_seq.max(1)..=info.last_seq,
+                    false => 1..=there.last().copied().unwrap_or(0),
+                };
+                let absent = stored.filter(|seq| !there.contains(seq));
+                missing.extend(absent.map(|seq| format!("{stream} {seq} of epoch {epoch}")));
+            }
         }
         let seen = self.places_of(accepted);
         for event in accepted {

@@ -16,7 +16,7 @@ const OWN_NAMESPACE: &str = "/api/v1/namespaces/aegis";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Somebody who may do everything.
-const PERSON: &str = "admin";
+pub const PERSON: &str = "admin";
 
 impl Stack {
     /// The object at that path of the API.

@@ -1,7 +1,8 @@
-//! Servers that Aegis stands on go away for a while, and processes stand still.
+//! Servers that Aegis stands on go away for a while, processes stand still, streams are made anew.
 //! Whatever happens, the story ends healed, with one effect, and everything on record once.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod anew;
 mod api_server;
 mod away;
 mod clocks;

@@ -89,6 +89,8 @@ impl Watch {
         let mut probe = tokio::time::interval(PROBE);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut active = self.shared.active.clone();
+        let gate = self.shared.gate.clone();
+        let mut epoch = None;
         let mut stated = false;
         loop {
             tokio::select! {
@@ -99,6 +101,8 @@ impl Watch {
                     }
                 }
                 _ = restate.tick() => stated = false,
+                // A stream that was made anew holds no object.
+                () = gate.made_anew(&mut epoch) => stated = false,
                 changed = active.changed() => {
                     if changed.is_err() {
                         return;

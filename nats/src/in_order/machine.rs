@@ -149,6 +149,7 @@ mod tests {
         let demo = Cluster::parse("demo").expect("a valid name");
         let name = Name::parse("demo").expect("a valid name");
         Input {
+            epoch: 1,
             seq: 1,
             time: Timestamp::from_nanos(nanos),
             id: EventId::default(),

@@ -6,9 +6,14 @@ use tokio::sync::watch;
 
 use super::machine::Machine;
 use super::tenure::{Ended, Line, Tenure};
-use crate::Error;
 use crate::retry::Backoff;
 use crate::snapshot::{Place, Snapshots};
+use crate::{Error, StreamInfo};
+
+/// A snapshot: its place, and the state unless that is lost.
+type Loaded = (Place, Option<Vec<u8>>);
+/// The snapshot, and up to which input outputs are published.
+type Kept = (Option<Loaded>, Option<Place>);
 
 impl Tenure<'_> {
     /// The core as it was, and where to read on.
@@ -18,31 +23,16 @@ impl Tenure<'_> {
         mut core: C,
         published: watch::Sender<Option<Place>>,
     ) -> Result<Result<Line<C>, Ended>, Error> {
-        let mut backoff = Backoff::standard();
-        let (loaded, through, info) = loop {
-            let stream = self.options.durable.stream;
-            let asked = async {
-                let loaded = snapshots.load().await?;
-                let through = snapshots.through().await?;
-                Ok::<_, Error>((loaded, through, self.bus.stream_info(stream).await?))
-            };
-            match asked.await {
-                Ok(asked) => break asked,
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(%error, producer = self.producer, "cannot load the snapshot yet");
-                }
-                Err(error) => return Err(error),
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return Ok(Err(Ended::Stopped)),
-                () = self.hold.ended() => return Ok(Err(Ended::LostLease)),
-                () = tokio::time::sleep(backoff.delay()) => {}
-            }
+        let (loaded, through) = match self.load(snapshots).await? {
+            Ok(kept) => kept,
+            Err(ended) => return Ok(Err(ended)),
         };
-        let snapshot = loaded.as_ref().map(|(place, _)| *place);
-        for place in [snapshot, through].into_iter().flatten() {
-            self.check_place(place, info.epoch, info.last_seq)?;
-        }
+        // Asked last: what is kept may grow with the stream.
+        let info = match self.stream_info().await? {
+            Ok(info) => info,
+            Err(ended) => return Ok(Err(ended)),
+        };
+        let (loaded, through) = self.of_this_stream(loaded, through, &info)?;
         let (mut seq, mut now) = (0, Timestamp::EPOCH);
         match loaded {
             Some((place, Some(state))) => match rmp_serde::from_slice::<C::State>(&state) {
@@ -79,24 +69,85 @@ impl Tenure<'_> {
         }))
     }
 
-    /// A stream that was made anew, or restored from an old copy, is not the one that the state is of.
-    fn check_place(&self, place: Place, epoch: u16, last: u64) -> Result<(), Error> {
+    /// The snapshot, and up to which input outputs are published.
+    async fn load(&self, snapshots: &mut Snapshots) -> Result<Result<Kept, Ended>, Error> {
+        let mut backoff = Backoff::standard();
+        loop {
+            let asked = async { Ok((snapshots.load().await?, snapshots.through().await?)) };
+            match asked.await {
+                Ok(kept) => return Ok(Ok(kept)),
+                Err(error) if Error::is_transient(&error) => {
+                    tracing::warn!(%error, producer = self.producer, "cannot load the snapshot yet");
+                }
+                Err(error) => return Err(error),
+            }
+            if let Some(ended) = self.pause(backoff.delay()).await {
+                return Ok(Err(ended));
+            }
+        }
+    }
+
+    /// What is kept without what is of before the stream was made anew: nothing begins from that.
+    fn of_this_stream(
+        &self,
+        loaded: Option<Loaded>,
+        through: Option<Place>,
+        info: &StreamInfo,
+    ) -> Result<Kept, Error> {
+        let mut foreign = None;
+        let mut is_ours = |place: Place| {
+            let ours = self.is_of(place, info)?;
+            if !ours {
+                foreign = Some(place.epoch);
+            }
+            Ok::<_, Error>(ours)
+        };
+        let mut kept = (None, None);
+        if let Some((place, state)) = loaded
+            && is_ours(place)?
+        {
+            kept.0 = Some((place, state));
+        }
+        if let Some(place) = through
+            && is_ours(place)?
+        {
+            kept.1 = Some(place);
+        }
+        if let Some(before) = foreign {
+            tracing::warn!(
+                producer = self.producer,
+                before,
+                epoch = info.epoch,
+                "the stream was made anew: beginning without what was kept before"
+            );
+        }
+        Ok(kept)
+    }
+
+    /// Whether `place` is in the stream as it is now; `false` when the stream was made anew since.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is an older copy, or lost messages: nobody may go on as if it were the same.
+    pub(super) fn is_of(&self, place: Place, info: &StreamInfo) -> Result<bool, Error> {
         let (producer, stream) = (&self.producer, self.options.durable.stream);
-        if place.epoch != epoch {
+        if place.epoch < info.epoch {
+            return Ok(false);
+        }
+        if place.epoch > info.epoch {
             return Err(Error::Snapshot(format!(
-                "the state of `{producer}` belongs to epoch {} of {stream}, which is in epoch {epoch}: \
-                 delete the keys `{}.{producer}.>` of bucket aegis_state to begin anew",
-                place.epoch,
-                self.bus.service(),
+                "the state of `{producer}` belongs to epoch {} of {stream}, which is in epoch {}: the stream is an \
+                 older copy; begin a new one with `aegis provision --new-epoch {stream}`",
+                place.epoch, info.epoch,
             )));
         }
-        if place.seq > last {
+        if place.seq > info.last_seq {
             return Err(Error::Snapshot(format!(
-                "the state of `{producer}` contains message {} of {stream}, which ends at {last}: \
-                 the stream lost messages; provision it with a new epoch",
-                place.seq
+                "the state of `{producer}` contains message {} of {stream}, which ends at {}: the stream lost \
+                 messages; begin a new one with `aegis provision --new-epoch {stream}`",
+                place.seq, info.last_seq
             )));
         }
-        Ok(())
+        Ok(true)
     }
 }

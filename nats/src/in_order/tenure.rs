@@ -17,12 +17,14 @@ use crate::lease::Hold;
 use crate::receive::{Received, Receiver};
 use crate::retry::Backoff;
 use crate::snapshot::{Place, Snapshots};
-use crate::{Bus, Error, dead_letters, metrics};
+use crate::{Bus, Error, StreamInfo, dead_letters, metrics};
 
 /// Why a tenure ended.
 pub(super) enum Ended {
     Stopped,
     LostLease,
+    /// The stream is another one than the state is of.
+    Anew,
 }
 
 /// It does not hold the core itself: a core can be sent to another thread, but not shared.
@@ -149,6 +151,9 @@ impl<'a> Tenure<'a> {
         let mut kept = line.seq;
         loop {
             receiver.close();
+            if let Some(ended) = self.changed(line.place()).await? {
+                return Ok(ended);
+            }
             if let Some(ended) = self.reset(line.seq + 1).await? {
                 return Ok(ended);
             }
@@ -170,7 +175,10 @@ impl<'a> Tenure<'a> {
                     }
                     Next::Message(received) => received,
                 };
-                if received.consumer_seq != expected {
+                let seq = received.delivery.seq;
+                // A first delivery of what is handled may be of a stream that was made anew.
+                let again = received.delivery.attempt == 1 && seq <= line.seq;
+                if received.consumer_seq != expected || again {
                     metrics::reset(&durable.name);
                     tracing::debug!(
                         consumer = durable.name,
@@ -185,7 +193,6 @@ impl<'a> Tenure<'a> {
                 }
                 expected += 1;
                 backoff.reset();
-                let seq = received.delivery.seq;
                 if seq > line.seq {
                     if let Some(ended) = self.handle(line, &received, observe).await? {
                         return Ok(ended);
@@ -226,7 +233,7 @@ impl<'a> Tenure<'a> {
         let consumer = &self.options.durable.name;
         pass(Point::Received);
         let taken = delivery
-            .input()
+            .input(line.epoch)
             .and_then(|input| line.machine.take(input, delivery.body.len()));
         let mut refused = None;
         match taken {
@@ -295,7 +302,7 @@ impl<'a> Tenure<'a> {
             let body = serde_json::json!({ "seq": seq });
             match self.bus.call::<Reset>(&endpoint, &body).await {
                 Ok(Reset {}) => return Ok(None),
-                Err(error) if error.is_transient() => {
+                Err(error) if error.is_transient() || error.is_missing() => {
                     tracing::warn!(%error, consumer = durable.name, "cannot go back yet");
                 }
                 Err(error) => return Err(error),
@@ -306,7 +313,40 @@ impl<'a> Tenure<'a> {
         }
     }
 
-    async fn pause(&self, delay: Duration) -> Option<Ended> {
+    /// Whether the stream was made anew since the message at `place`.
+    async fn changed(&self, place: Place) -> Result<Option<Ended>, Error> {
+        let info = match self.stream_info().await? {
+            Ok(info) => info,
+            Err(ended) => return Ok(Some(ended)),
+        };
+        let same = self.is_of(place, &info)?;
+        Ok((!same).then_some(Ended::Anew))
+    }
+
+    /// The state of the stream, once it is there.
+    pub(super) async fn stream_info(&self) -> Result<Result<StreamInfo, Ended>, Error> {
+        let stream = self.options.durable.stream;
+        let mut backoff = Backoff::standard();
+        loop {
+            match self.bus.stream_info(stream).await {
+                Ok(info) => return Ok(Ok(info)),
+                Err(error) if error.is_missing() => tracing::error!(
+                    %stream,
+                    producer = self.producer,
+                    "the stream is not there: `aegis provision` makes it"
+                ),
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, producer = self.producer, "cannot ask for the stream yet");
+                }
+                Err(error) => return Err(error),
+            }
+            if let Some(ended) = self.pause(backoff.delay()).await {
+                return Ok(Err(ended));
+            }
+        }
+    }
+
+    pub(super) async fn pause(&self, delay: Duration) -> Option<Ended> {
         tokio::select! {
             () = self.hold.ended() => Some(Ended::LostLease),
             () = self.stop.cancelled() => Some(Ended::Stopped),

@@ -73,7 +73,12 @@ pub fn permissions(service: &Service, settings: &Settings) -> Permissions {
             publish.extend(health(service));
             publish.extend(streams());
         }
-        Service::Doctor | Service::Provisioner | Service::Publisher(_) => {}
+        // To make one anew. Buckets hold what nobody could make again.
+        Service::Provisioner => {
+            let delete = |stream| format!("$JS.API.STREAM.DELETE.{stream}");
+            publish.extend(Stream::ALL.map(delete));
+        }
+        Service::Doctor | Service::Publisher(_) => {}
     }
     Permissions {
         publish,
@@ -119,6 +124,8 @@ fn own_subjects(service: &Service) -> Vec<String> {
             "aegis.v1.signal.genesis.>",
             "aegis.v1.command.activate.>",
             "aegis.v1.command.mode.>",
+            "aegis.v1.command.freeze.>",
+            "aegis.v1.command.kill_switch.>",
         ],
         Service::Publisher(name) => return vec![format!("aegis.v1.intake.{name}.>")],
     };

@@ -7,7 +7,7 @@ use aegis_nats::in_order::{Options, run};
 use aegis_nats::provision::provision;
 use aegis_nats::testing::TestServer;
 use aegis_nats::topology::{Durable, declaration};
-use aegis_nats::{Bus, Error, Options as Connect, Service};
+use aegis_nats::{Bus, Error, Options as Connect, Service, retire};
 use aegis_schemas::pipeline::{Core, Emitter, Input, Origin, Output};
 use aegis_schemas::{Anomaly, AnomalyPhase, EpisodeId, Event, Stream, Subject, Timestamp};
 use futures::StreamExt;
@@ -254,6 +254,7 @@ async fn poison_goes_to_the_dead_letters_and_the_line_moves_on_as_if_it_had_neve
     let (subject, mut meta, body) = crate::support::message(7);
     meta.origin = Some(Origin {
         producer: "scorer/demo".to_owned(),
+        epoch: None,
         cause_seq: u64::MAX,
         ordinal: 0,
     });
@@ -434,28 +435,74 @@ async fn messages_that_somebody_else_pulled_are_not_skipped() {
     core.stop().await;
 }
 
-/// Another epoch: the stream was made anew, so what the state says of it is wrong.
+/// Of before the stream was made anew nothing is used: neither the state nor how far outputs are published.
 #[tokio::test]
-async fn a_core_refuses_to_start_on_a_stream_that_was_made_anew() {
-    let mut server = TestServer::start().await.unwrap();
+async fn a_core_begins_anew_on_a_stream_that_was_made_anew_whether_it_runs_or_starts() {
+    let server = TestServer::start().await.unwrap();
     let ingest = server.bus(Service::Ingest).await.unwrap();
     let core = Running::start(&server, RARELY);
     send(&ingest, 1..=5).await;
     core.until_handled(5).await;
+
+    anew(&server, 2).await;
+    send(&ingest, 11..=12).await;
+    assert_eq!(core.until_handled(12).await.handled, [11, 12]);
     core.stop().await;
 
-    server.crash().await.unwrap();
-    let streams = server.store_dir().join("jetstream/AEGIS/streams");
-    std::fs::remove_dir_all(streams.join("AEGIS_EVENTS")).unwrap();
-    server.resume().await.unwrap();
-    let provisioner = server.bus(Service::Provisioner).await.unwrap();
-    let made = provision(&provisioner, server.settings(), 2).await.unwrap();
-    assert_eq!(made.events_epoch, 2);
+    anew(&server, 3).await;
+    send(&ingest, 21..=22).await;
+    let core = Running::start(&server, RARELY);
+    assert_eq!(core.until_handled(22).await.handled, [21, 22]);
+    core.stop().await;
 
-    let mut core = Running::start(&server, RARELY);
-    let refused = core.ended().await.unwrap_err().to_string();
-    assert!(
-        refused.contains("belongs to epoch 1 of AEGIS_EVENTS, which is in epoch 2"),
-        "{refused}"
-    );
+    let record = Record::of(&server, Stream::Events).await;
+    record.wait(ANOMALIES, 4).await;
+    assert_eq!(numbers(&said(&record)), expected([21, 22]));
+    let epochs: Vec<_> = record
+        .wait(ANOMALIES, 4)
+        .await
+        .iter()
+        .map(|delivery| delivery.meta().unwrap().origin.unwrap().epoch)
+        .collect();
+    assert_eq!(epochs, [Some(3); 4]);
+}
+
+/// Deletes AEGIS_EVENTS as the command does, but for the audit sink that nobody runs here, and makes it in
+/// that epoch.
+async fn anew(server: &TestServer, epoch: u16) {
+    let provisioner = server.bus(Service::Provisioner).await.unwrap();
+    let _read = Record::of(server, Stream::Events).await;
+    let soon = Duration::from_secs(30);
+    let ended = retire(&provisioner, Stream::Events, soon).await.unwrap();
+    assert_eq!(ended, Some(epoch - 1));
+    let made = provision(&provisioner, server.settings(), epoch)
+        .await
+        .unwrap();
+    assert_eq!(made.events_epoch, epoch);
+}
+
+/// A stream under the same epoch that ends before what the state contains, or one of an earlier epoch.
+#[tokio::test]
+async fn a_core_refuses_a_stream_that_lost_messages_or_is_an_older_copy() {
+    let server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    anew(&server, 2).await;
+    let core = Running::start(&server, RARELY);
+    send(&ingest, 1..=5).await;
+    core.until_handled(5).await;
+    core.stop().await;
+    let provisioner = server.bus(Service::Provisioner).await.unwrap();
+    for (epoch, why) in [(2, "lost messages"), (1, "an older copy")] {
+        let _read = Record::of(&server, Stream::Events).await;
+        let soon = Duration::from_secs(30);
+        retire(&provisioner, Stream::Events, soon).await.unwrap();
+        provision(&provisioner, server.settings(), epoch)
+            .await
+            .unwrap();
+        let mut core = Running::start(&server, RARELY);
+        let refused = core.ended().await.unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+        let command = "`aegis provision --new-epoch AEGIS_EVENTS`";
+        assert!(refused.contains(command), "{refused}");
+    }
 }

@@ -139,6 +139,7 @@ impl Log {
     fn put(&mut self, event: Event, origin: Option<Origin>) -> Answer {
         self.seq += 1;
         let input = Input {
+            epoch: 1,
             seq: self.seq,
             time: self.now,
             id: EventId::derive("test", EventId::default(), self.seq as u32),
