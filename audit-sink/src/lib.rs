@@ -13,6 +13,7 @@
 mod batch;
 pub mod checkpoint;
 pub mod config;
+mod damage;
 pub mod database;
 mod error;
 mod health;

@@ -41,6 +41,11 @@ pub(crate) fn describe() {
         "age of the oldest message of a stream that is not in the log"
     );
     describe_gauge!(
+        "aegis_audit_stream_damaged",
+        Unit::Count,
+        "1 while a stream contradicts the record: make it anew with `aegis provision --new-epoch`"
+    );
+    describe_gauge!(
         "aegis_audit_is_sequencer",
         Unit::Count,
         "1 while this process writes the log"
@@ -70,6 +75,12 @@ pub(crate) fn signed(size: u64) {
 /// How far behind the log is.
 pub(crate) fn lag(stream: Stream, lag: Duration) {
     gauge!("aegis_audit_lag_seconds", "stream" => stream.name()).set(lag.as_secs_f64());
+}
+
+/// Whether a stream contradicts the record.
+pub(crate) fn damaged(stream: Stream, damaged: bool) {
+    let value = if damaged { 1.0 } else { 0.0 };
+    gauge!("aegis_audit_stream_damaged", "stream" => stream.name()).set(value);
 }
 
 /// Whether this process writes the log.

@@ -233,6 +233,23 @@ impl Sequencer {
         }
         Ok(newest)
     }
+
+    /// The streams in which positions on record came again with other bytes, with the last such epoch.
+    pub(crate) async fn reused(&mut self) -> Result<Vec<(Stream, u16)>, Error> {
+        let rows = sqlx::query(
+            "SELECT stream, max(stream_epoch) AS epoch FROM audit.audit_quarantine
+             WHERE leaf IS NOT NULL GROUP BY stream",
+        )
+        .fetch_all(&mut self.connection)
+        .await?;
+        let mut reused = Vec::new();
+        for row in rows {
+            let stream = Stream::from_name(row.try_get("stream")?);
+            let epoch: i32 = row.try_get("epoch")?;
+            reused.extend(stream.zip(u16::try_from(epoch).ok()));
+        }
+        Ok(reused)
+    }
 }
 
 /// The newest checkpoint must be of a beginning of what is there: nothing is written onto a log that

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::SigningKey;
+use crate::damage::{self, Damage};
 use crate::health::{self, Progress};
 use crate::sequencer::{Head, Newest, Sequencer};
 use crate::signer::Signer;
@@ -105,12 +106,9 @@ async fn serve(
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let progress = Arc::new(Progress::default());
-    match sequencer.newest().await {
-        Ok(all) => all.into_iter().for_each(|newest| progress.note(newest)),
-        Err(error) => {
-            report(&error);
-            return Ok(());
-        }
+    if let Err(error) = learn(&mut sequencer, &progress).await {
+        report(&error);
+        return Ok(());
     }
     let (head, heads) = watch::channel(sequencer.head());
     let turn = stop.child_token();
@@ -137,12 +135,28 @@ async fn serve(
         ending.cancel();
         ended
     };
-    let (ended, (), ()) = tokio::join!(
+    let (ended, (), (), ()) = tokio::join!(
         writing,
+        damage::scrub(bus, &progress, ending.clone()),
         signer.run(ending.clone()),
         health::run(bus, &progress, config.health_every, ending.clone()),
     );
     ended.map_err(|error| Error::Configuration(error.to_string()))
+}
+
+/// What the log says of the streams.
+async fn learn(sequencer: &mut Sequencer, progress: &Progress) -> Result<(), Error> {
+    for newest in sequencer.newest().await? {
+        progress.note(newest);
+    }
+    note_reused(sequencer, progress).await
+}
+
+async fn note_reused(sequencer: &mut Sequencer, progress: &Progress) -> Result<(), Error> {
+    for (stream, epoch) in sequencer.reused().await? {
+        progress.note_damage(stream, epoch, Damage::Reused);
+    }
+    Ok(())
 }
 
 struct Sink {
@@ -169,13 +183,14 @@ impl batch::Sink for Sink {
             None => self.reopen().await?,
         };
         let appended = sequencer.append(&records).await.inspect_err(report)?;
-        self.sequencer = Some(sequencer);
         if appended.quarantined > 0 {
+            note_reused(&mut sequencer, &self.progress).await?;
             tracing::error!(
                 messages = appended.quarantined,
                 "put into audit_quarantine: nobody can read them, or their positions held other bytes"
             );
         }
+        self.sequencer = Some(sequencer);
         self.head.send_replace(appended.head);
         for record in &records {
             self.progress.note(Newest {

@@ -3,6 +3,7 @@
 
 mod admin;
 mod audit;
+mod damage;
 mod decisions;
 mod dedupe;
 mod escape;
@@ -163,6 +164,11 @@ pub const ATTACKS: &[Attack] = &[
         name: "audit-edit",
         about: "a superuser of the database edits, removes and empties the record",
         run: || Box::pin(audit::edit()),
+    },
+    Attack {
+        name: "blk-bitflip",
+        about: "bits flip in the file of a stream while nats-server does not run",
+        run: || Box::pin(damage::bitflip()),
     },
 ];
 

@@ -152,6 +152,9 @@ fn reason(audit: Option<Seen>, streams: &[(Stream, StreamInfo)]) -> Option<Strin
             audit.age.as_secs()
         ));
     }
+    if audit.health.is_damaged() {
+        return Some("a stream lost messages, the audit sink says which".to_owned());
+    }
     // Asked this way round, what is not a number is no health.
     let keeps_up = audit.health.lag_seconds <= MAX_LAG_S && audit.health.fill <= MAX_BACKLOG;
     if !keeps_up {

@@ -1,13 +1,13 @@
 //! Requests to JetStream, with the error code that the typed client hides.
 
-use aegis_schemas::Timestamp;
+use aegis_schemas::{Stream, Timestamp};
 use async_nats::HeaderMap;
 use async_nats::client::{Request, RequestErrorKind};
 use bytes::Bytes;
 use data_encoding::BASE64;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::bus::{Bus, REQUEST_TIMEOUT, describe};
@@ -55,6 +55,16 @@ impl Bus {
             }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether the stream still has the message at `seq` and can read it.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer.
+    pub async fn has(&self, stream: Stream, seq: u64) -> Result<bool, Error> {
+        let found = self.stored(stream.name(), &json!({ "seq": seq })).await?;
+        Ok(found.is_some())
     }
 
     /// Asks `$JS.API.<endpoint>`.

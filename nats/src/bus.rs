@@ -233,6 +233,12 @@ impl Bus {
         self.0.client.connection_state() == async_nats::connection::State::Connected
     }
 
+    /// The id of the server of this connection: another one after each of its starts.
+    #[must_use]
+    pub fn server_id(&self) -> String {
+        self.0.client.server_info().server_id
+    }
+
     /// Sends what is buffered, then closes the connection.
     ///
     /// # Errors

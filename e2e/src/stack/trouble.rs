@@ -146,6 +146,16 @@ impl Stack {
         nats.kill().await.context("nats-server")
     }
 
+    /// Stops nats-server in order; its store stays.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub async fn stop_nats(&mut self) -> Result<()> {
+        let nats = self.nats.take().context("nats-server does not run")?;
+        nats.stop().await.context("nats-server")
+    }
+
     /// Kills PostgreSQL as `kill -9` does; its data stays.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod anew;
 mod api_server;
 mod away;
 mod clocks;
+mod damage;
 mod standing_still;
 
 use std::time::Duration;

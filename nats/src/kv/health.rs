@@ -20,6 +20,20 @@ pub struct Health {
     pub fill: f64,
 }
 
+impl Health {
+    /// A stream lost messages: what is not on record will never be.
+    pub const DAMAGED: Self = Self {
+        lag_seconds: f64::INFINITY,
+        fill: 1.0,
+    };
+
+    /// Whether a stream lost messages.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.lag_seconds == f64::INFINITY
+    }
+}
+
 /// A health and how old it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seen {
