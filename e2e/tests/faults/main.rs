@@ -2,17 +2,22 @@
 //! Whatever happens, the story ends healed, with one effect, and everything on record once.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod absence;
 mod anew;
 mod api_server;
 mod away;
 mod clocks;
 mod damage;
+mod full;
 mod standing_still;
 
 use std::time::Duration;
 
+use aegis_e2e::broker::wire::Wire;
 use aegis_e2e::{Entry, Options, ROLES, Stack, oracles};
-use aegis_schemas::AssessmentVerdict;
+use aegis_nats::Service;
+use aegis_schemas::{AssessmentVerdict, Stream};
+use serde_json::{Value, json};
 
 /// How long a story may take until it ends; whoever lost a message in hand gets it again after a minute.
 const SOON: Duration = Duration::from_secs(150);
@@ -44,4 +49,19 @@ async fn ends_well(stack: &Stack) {
     let writes = stack.writes().await.unwrap();
     assert_eq!(writes.len(), 1, "{writes:#?}");
     oracles::hold(stack, &[]).await.unwrap();
+}
+
+/// Changes a field of a stream's configuration, as its administrator may; answers what it was.
+async fn change_stream(stack: &Stack, stream: Stream, field: &str, value: Value) -> Value {
+    let bus = &stack.config().bus;
+    let mut admin = Wire::of(&stack.installation(), bus, &Service::Provisioner)
+        .await
+        .unwrap();
+    let info = format!("$JS.API.STREAM.INFO.{stream}");
+    let mut config = admin.ask(&info, &json!({})).await.unwrap()["config"].take();
+    let before = std::mem::replace(&mut config[field], value);
+    let update = format!("$JS.API.STREAM.UPDATE.{stream}");
+    let answer = admin.ask(&update, &config).await.unwrap();
+    assert!(answer.get("error").is_none(), "{answer}");
+    before
 }
