@@ -116,8 +116,12 @@ async fn read_all(bus: &Bus, progress: &Progress) -> Result<u64, aegis_nats::Err
             continue;
         }
         for seq in (oldest..=info.last_seq).rev() {
-            if !bus.has(stream, seq).await? && bus.stream_info(stream).await?.first_seq <= seq {
-                progress.note_damage(stream, info.epoch, Damage::Unreadable(seq));
+            if !bus.has(stream, seq).await? {
+                // What became too old, or of a stream that was made anew, is no damage.
+                let now = bus.stream_info(stream).await?;
+                if now.epoch == info.epoch && now.first_seq <= seq {
+                    progress.note_damage(stream, info.epoch, Damage::Unreadable(seq));
+                }
                 break;
             }
             read += 1;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aegis_detector::incidents::{Config, Core};
-use aegis_schemas::pipeline::{Core as _, Input, Output};
+use aegis_schemas::pipeline::{Core as _, Input, Origin, Output};
 use aegis_schemas::signal::{
     Calls, Change, ContainerSpec, Heartbeat, PodState, Revision, WorkloadState,
 };
@@ -26,6 +26,8 @@ struct Log {
     seq: u64,
     now: Timestamp,
     said: Vec<Output>,
+    /// Where the next event stands in its producer's output.
+    origin: Option<Origin>,
 }
 
 impl Log {
@@ -46,6 +48,7 @@ impl Log {
             seq: 0,
             now: Timestamp::from_millis(1_700_000_000_000),
             said: Vec::new(),
+            origin: None,
         }
     }
 
@@ -58,7 +61,7 @@ impl Log {
             time: self.now,
             id: EventId::derive("test", EventId::default(), self.seq as u32),
             cause: None,
-            origin: None,
+            origin: self.origin.take(),
             event,
         };
         let outputs = self.core.handle(&input);
@@ -558,6 +561,44 @@ fn failing_callers_are_led_back_to_the_callee_that_fails_them() {
     assert_eq!(opened.len(), 1);
     assert_eq!(opened[0].entity, back);
     assert_eq!(opened[0].affected, [back, front]);
+}
+
+/// Samples that were made anew count from 1 again. Who scores them says nothing more of earlier episodes.
+#[test]
+fn what_is_said_of_samples_that_were_made_anew_is_heard_and_earlier_episodes_are_over() {
+    let mut log = Log::new();
+    let (cart, web) = (log.healthy("cart", 3), log.healthy("web", 3));
+    let load = [
+        blame("cpu_utilisation", 0.95, 0.4),
+        blame("request_rate", 300.0, 120.0),
+    ];
+    let scored = |log: &mut Log, epoch, cause_seq, entity| {
+        log.origin = Some(Origin {
+            producer: "scorer/0".to_owned(),
+            epoch: Some(epoch),
+            cause_seq,
+            ordinal: 0,
+        });
+        incidents(&log.anomaly(entity, AnomalyPhase::Opened, &load))
+    };
+    let before = scored(&mut log, 1, 900, &cart);
+    assert_eq!(before[0].entity, cart);
+    assert_eq!(scored(&mut log, 1, 900, &web), [], "said twice");
+    let after = scored(&mut log, 2, 1, &web);
+    assert!(after.iter().any(|incident| incident.entity == web));
+    let resolved = |incident: &Incident| incident.phase == IncidentPhase::Resolved;
+    let over: Vec<_> = incidents(&log.wait(40))
+        .into_iter()
+        .filter(resolved)
+        .collect();
+    assert!(
+        over.iter().any(|incident| incident.entity == cart),
+        "{over:?}"
+    );
+    assert!(
+        over.iter().all(|incident| incident.entity != web),
+        "{over:?}"
+    );
 }
 
 #[test]
