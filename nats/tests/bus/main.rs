@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod batch;
+mod disk;
 mod in_order;
 mod kv;
 mod parallel;
