@@ -275,3 +275,37 @@ async fn say(bus: &Bus, cluster: &Cluster, said: &Said, body: CommandBody) -> Re
     eprintln!("{cluster}: {}", what.to_lowercase());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stood_stands_again_first_what_forbids_and_without_freezes_that_are_over() {
+        let cluster = Cluster::parse("demo").expect("a valid name");
+        let scope = Scope {
+            cluster: cluster.clone(),
+            namespace: None,
+            action: None,
+        };
+        let over = now() - Duration::from_secs(60);
+        let until = now() + Duration::from_secs(60);
+        let stood = StandingOrders {
+            modes: vec![(scope.clone(), aegis_schemas::Mode::Act)],
+            freezes: vec![(scope.clone(), over), (scope.clone(), until)],
+            halted: vec![cluster.clone()],
+        };
+        let expected = [
+            CommandBody::KillSwitch { cluster },
+            CommandBody::Freeze {
+                scope: scope.clone(),
+                until,
+            },
+            CommandBody::Mode {
+                scope,
+                mode: aegis_schemas::Mode::Act,
+            },
+        ];
+        assert_eq!(again(&stood), expected);
+    }
+}

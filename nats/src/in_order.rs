@@ -7,6 +7,7 @@
 //! Outputs are stored before the input is acknowledged; ids derive from ids, so doing it twice is
 //! harmless. A message that the core cannot take goes to the dead letters and the line moves on.
 
+mod identity;
 mod keeper;
 mod machine;
 mod start;

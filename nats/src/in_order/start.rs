@@ -123,31 +123,4 @@ impl Tenure<'_> {
         }
         Ok(kept)
     }
-
-    /// Whether `place` is in the stream as it is now; `false` when the stream was made anew since.
-    ///
-    /// # Errors
-    ///
-    /// When the stream is an older copy, or lost messages: nobody may go on as if it were the same.
-    pub(super) fn is_of(&self, place: Place, info: &StreamInfo) -> Result<bool, Error> {
-        let (producer, stream) = (&self.producer, self.options.durable.stream);
-        if place.epoch < info.epoch {
-            return Ok(false);
-        }
-        if place.epoch > info.epoch {
-            return Err(Error::Snapshot(format!(
-                "the state of `{producer}` belongs to epoch {} of {stream}, which is in epoch {}: the stream is an \
-                 older copy; begin a new one with `aegis provision --new-epoch {stream}`",
-                place.epoch, info.epoch,
-            )));
-        }
-        if place.seq > info.last_seq {
-            return Err(Error::Snapshot(format!(
-                "the state of `{producer}` contains message {} of {stream}, which ends at {}: the stream lost \
-                 messages; begin a new one with `aegis provision --new-epoch {stream}`",
-                place.seq, info.last_seq
-            )));
-        }
-        Ok(true)
-    }
 }

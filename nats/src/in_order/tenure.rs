@@ -17,7 +17,7 @@ use crate::lease::Hold;
 use crate::receive::{Received, Receiver};
 use crate::retry::Backoff;
 use crate::snapshot::{Place, Snapshots};
-use crate::{Bus, Error, StreamInfo, dead_letters, metrics};
+use crate::{Bus, Error, dead_letters, metrics};
 
 /// Why a tenure ended.
 pub(super) enum Ended {
@@ -309,39 +309,6 @@ impl<'a> Tenure<'a> {
             }
             if let Some(ended) = self.pause(backoff.delay()).await {
                 return Ok(Some(ended));
-            }
-        }
-    }
-
-    /// Whether the stream was made anew since the message at `place`.
-    async fn changed(&self, place: Place) -> Result<Option<Ended>, Error> {
-        let info = match self.stream_info().await? {
-            Ok(info) => info,
-            Err(ended) => return Ok(Some(ended)),
-        };
-        let same = self.is_of(place, &info)?;
-        Ok((!same).then_some(Ended::Anew))
-    }
-
-    /// The state of the stream, once it is there.
-    pub(super) async fn stream_info(&self) -> Result<Result<StreamInfo, Ended>, Error> {
-        let stream = self.options.durable.stream;
-        let mut backoff = Backoff::standard();
-        loop {
-            match self.bus.stream_info(stream).await {
-                Ok(info) => return Ok(Ok(info)),
-                Err(error) if error.is_missing() => tracing::error!(
-                    %stream,
-                    producer = self.producer,
-                    "the stream is not there: `aegis provision` makes it"
-                ),
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(%error, producer = self.producer, "cannot ask for the stream yet");
-                }
-                Err(error) => return Err(error),
-            }
-            if let Some(ended) = self.pause(backoff.delay()).await {
-                return Ok(Err(ended));
             }
         }
     }

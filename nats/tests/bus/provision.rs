@@ -1,13 +1,15 @@
 //! Provisioning and the start-up check.
 
+use std::time::Duration;
+
 use aegis_nats::check::check;
 use aegis_nats::provision::{provision, provision_with};
 use aegis_nats::testing::TestServer;
 use aegis_nats::topology::Settings;
-use aegis_nats::{Service, topology};
+use aegis_nats::{Service, retire, topology};
 use aegis_schemas::{Cluster, Event, SignalBody, Stream};
 
-use crate::support::Record;
+use crate::support::{Record, send};
 
 #[tokio::test]
 async fn provisioning_twice_makes_nothing_new_and_keeps_the_epoch() {
@@ -109,6 +111,26 @@ async fn the_doctor_finds_nothing_until_a_declaration_changes() {
         differences.contains("consumer policy-demo of AEGIS_EVENTS is not declared"),
         "{differences}"
     );
+}
+
+/// Nobody reads for the record here.
+#[tokio::test]
+async fn a_stream_that_is_not_on_record_is_not_ended_and_goes_on() {
+    let server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    send(&ingest, 1..=3).await;
+    let provisioner = server.bus(Service::Provisioner).await.unwrap();
+    let soon = Duration::from_millis(300);
+    let refused = retire(&provisioner, Stream::Events, soon).await;
+    let refused = refused.unwrap_err().to_string();
+    let expected = "4 messages of AEGIS_EVENTS are not on record yet";
+    assert!(refused.contains(expected), "{refused}");
+
+    send(&ingest, 4..=5).await;
+    let info = ingest.stream_info(Stream::Events).await.unwrap();
+    assert_eq!((info.epoch, info.last_seq), (1, 6));
+    let doctor = server.bus(Service::Doctor).await.unwrap();
+    assert_eq!(check(&doctor, server.settings()).await, Ok(()));
 }
 
 #[tokio::test]
