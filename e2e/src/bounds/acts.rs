@@ -155,6 +155,10 @@ fn reads(bounds: &Bounds, web: &Value) -> Vec<Case> {
             "list ControllerRevisions",
             &format!("{apps}/controllerrevisions?{labels}"),
         ),
+        read(
+            "list the pods of a set",
+            &format!("/api/v1/namespaces/shop/pods?{labels}"),
+        ),
         read("read the halt annotation", "/api/v1/namespaces/aegis"),
         read("read the cluster's uid", "/api/v1/namespaces/kube-system"),
     ]

@@ -150,6 +150,7 @@ pub(super) const CAPABILITIES: [Capability; 4] = [
         rules: &[
             rule("apps", WORKLOADS, &["patch", "rollback"]),
             rule("apps", &["replicasets", "controllerrevisions"], &["list"]),
+            rule("", &["pods"], &["list"]),
         ],
     },
 ];

@@ -32,8 +32,15 @@ impl<B: Board> Executor<B> {
         let Some(set) = set.filter(|set| is_as_written(set, warrant)) else {
             return Ok(());
         };
-        let progress = progress(&self.api, &target.workload, &set).await;
-        match progress.map_err(unreachable)? {
+        let progress = match progress(&self.api, &target.workload, &set).await {
+            Err(Trouble::Refused { message, .. }) => {
+                tracing::error!(decision = %warrant.decision_id, set = %target.workload, why = message,
+                    "the API server does not let the pods be seen that may keep the set from its template");
+                return Ok(());
+            }
+            other => other.map_err(unreachable)?,
+        };
+        match progress {
             Progress::Unseen => Err(Stop::Later {
                 code: RefusalCode::Unavailable,
                 after: None,
