@@ -58,6 +58,10 @@ impl Doctor {
     }
 }
 
+/// What to do about a difference at NATS.
+const MEND: &str = "`aegis provision` for streams, buckets and consumers; for the server itself the nats-server.conf of \
+                    `aegis config nats-server`, or a newer nats-server";
+
 /// Streams, consumers and buckets against their declarations, and whether the server keeps what it takes.
 async fn of_nats(config: &Config) -> Result<Vec<Finding>> {
     let bus = connect(config, Service::Doctor).await?;
@@ -69,7 +73,7 @@ async fn of_nats(config: &Config) -> Result<Vec<Finding>> {
         )],
         Err(all) => all
             .into_iter()
-            .map(|said| Finding::new(format!("NATS: {said}"), Verdict::Missing, "aegis provision"))
+            .map(|said| Finding::new(format!("NATS: {said}"), Verdict::Missing, MEND))
             .collect(),
     })
 }

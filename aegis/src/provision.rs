@@ -77,12 +77,8 @@ async fn provision(config: &Config, anew: &[Stream]) -> Result<()> {
         .context("cannot ask the cluster for its uid")?;
     let uids = BTreeMap::from([(config.executor.cluster.clone(), uid)]);
     let bus = connect(config, Service::Provisioner).await?;
-    let mut last = 0;
-    for stream in anew {
-        let ended = aegis_nats::retire(&bus, *stream, ON_RECORD_WITHIN).await;
-        let ended = ended.with_context(|| format!("{stream} is not made anew"))?;
-        last = last.max(ended.unwrap_or(0));
-    }
+    let ended = aegis_nats::retire(&bus, &config.topology, anew, ON_RECORD_WITHIN).await;
+    let last = ended.context("no stream is made anew")?.unwrap_or(0);
     // A stream that is made anew counts from 1 again: its epoch keeps fences rising.
     let epoch = last.max(reader.last_epoch().await?).saturating_add(1);
     let made = aegis_nats::provision::provision_with(&bus, &config.topology, epoch, &uids)
@@ -143,8 +139,17 @@ impl Wanted {
             })
             .collect();
         match said.stood.get(cluster) {
-            _ if said.modes.contains(cluster) => {}
-            Some(stood) => commands.extend(again(stood)),
+            // Said again only where it is not yet: an earlier run may have ended in the middle.
+            Some(stood) => {
+                let unsaid = |body: &CommandBody| match body {
+                    CommandBody::Mode { scope, .. } => !said.modes.contains(scope),
+                    _ => true,
+                };
+                commands.extend(again(stood).into_iter().filter(unsaid));
+                let unread = said.unread.get(cluster).cloned();
+                commands.extend(unread.unwrap_or_default());
+            }
+            None if said.modes.iter().any(|scope| scope.cluster == *cluster) => {}
             None => commands.push(CommandBody::Mode {
                 scope: Scope {
                     cluster: cluster.clone(),
@@ -158,7 +163,8 @@ impl Wanted {
     }
 }
 
-/// The commands that let orders stand again, those that forbid first.
+/// The commands that let orders stand again, those that forbid first, and of modes the narrower first: what is
+/// forbidden in a namespace is so before the cluster's mode allows it.
 fn again(stood: &StandingOrders) -> Vec<CommandBody> {
     let halted = stood.halted.iter().cloned();
     let mut commands: Vec<CommandBody> = halted
@@ -170,7 +176,7 @@ fn again(stood: &StandingOrders) -> Vec<CommandBody> {
             .filter(|(_, until)| *until > now())
             .map(|(scope, until)| CommandBody::Freeze { scope, until }),
     );
-    let modes = stood.modes.iter().cloned();
+    let modes = stood.modes.iter().rev().cloned();
     commands.extend(modes.map(|(scope, mode)| CommandBody::Mode { scope, mode }));
     commands
 }
@@ -183,21 +189,26 @@ struct Said {
     /// What holds: the policy set as policy said it last, for it may refuse one; of what nobody answers,
     /// what was put into force last.
     active: BTreeMap<(Cluster, ConfigurationKind), Digest>,
-    /// Clusters that were given a mode in this stream.
-    modes: BTreeSet<Cluster>,
+    /// What was given a mode in this stream.
+    modes: BTreeSet<Scope>,
     /// What stood in the stream before this one.
     stood: BTreeMap<Cluster, StandingOrders>,
+    /// What people forbade there after policy had said so. What they allowed they have to say again: whether
+    /// they might is policy's to judge.
+    unread: BTreeMap<Cluster, Vec<CommandBody>>,
 }
 
 impl Said {
     async fn read(reader: &Reader, epoch: u16) -> Result<Self> {
         let mut said = Self::default();
+        let mut read = BTreeMap::new();
         for (core, standing) in reader.standing().await? {
             let Some(Ok(cluster)) = core.strip_prefix("policy/").map(Cluster::parse) else {
                 continue;
             };
             // A stream that was made anew holds no policy set and no orders.
             if standing.epoch != epoch {
+                read.insert(cluster.clone(), standing.place());
                 said.stood.insert(cluster, standing.orders);
             } else if let Some(policy) = standing.policy {
                 said.active
@@ -209,12 +220,18 @@ impl Said {
                 continue;
             };
             said.commands += 1;
-            if record.epoch != epoch {
-                continue;
-            }
             let Some(cluster) = cluster_of(&record.subject) else {
                 continue;
             };
+            if record.epoch != epoch {
+                let unread = read.get(&cluster);
+                if unread.is_some_and(|read| (record.epoch, record.seq) > *read)
+                    && forbids(&command.body)
+                {
+                    said.unread.entry(cluster).or_default().push(command.body);
+                }
+                continue;
+            }
             match command.body {
                 CommandBody::Activate {
                     what: what @ ConfigurationKind::Incidents,
@@ -224,12 +241,21 @@ impl Said {
                     said.active.insert((cluster, what), digest);
                 }
                 CommandBody::Mode { scope, .. } => {
-                    said.modes.insert(scope.cluster);
+                    said.modes.insert(scope);
                 }
                 _ => {}
             }
         }
         Ok(said)
+    }
+}
+
+fn forbids(body: &CommandBody) -> bool {
+    match body {
+        CommandBody::KillSwitch { .. } => true,
+        CommandBody::Freeze { until, .. } => *until > now(),
+        CommandBody::Mode { mode, .. } => *mode == aegis_schemas::Mode::Observe,
+        _ => false,
     }
 }
 

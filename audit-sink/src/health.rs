@@ -98,10 +98,11 @@ pub(crate) async fn run(bus: &Bus, progress: &Progress, every: Duration, stop: C
     let board = HealthBoard::new(bus);
     let mut behind: BTreeMap<Stream, Behind> = BTreeMap::new();
     let mut marks = Marks::new();
+    let mut suspects = Found::new();
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let measured = measure(bus, progress, &mut behind, &mut marks).await;
+        let measured = measure(bus, progress, &mut behind, &mut marks, &mut suspects).await;
         let said = match measured {
             Ok(health) => board.write(health).await,
             Err(error) => Err(error),
@@ -117,6 +118,7 @@ async fn measure(
     progress: &Progress,
     behind: &mut BTreeMap<Stream, Behind>,
     marks: &mut Marks,
+    suspects: &mut Found,
 ) -> Result<Health, aegis_nats::Error> {
     let mut health = Health {
         lag_seconds: 0.0,
@@ -128,9 +130,18 @@ async fn measure(
         let recorded = progress.of(stream).map(|newest| (newest.epoch, newest.seq));
         let mark = recorded.max(marks.get(&stream).copied());
         let info = bus.stream_info(stream).await?;
-        marks.insert(stream, (info.epoch, info.last_seq));
-        if let Some(damage) = damage::of_state(mark, &info) {
-            progress.note_damage(stream, info.epoch, damage);
+        // One look may be at a server that has not caught up.
+        let seen = damage::of_state(mark, &info).map(|damage| (info.epoch, damage));
+        let before = seen.and_then(|seen| suspects.insert(stream, seen));
+        match (seen, before) {
+            (Some((epoch, damage)), Some((again, _))) if epoch == again => {
+                progress.note_damage(stream, epoch, damage);
+            }
+            (None, _) => {
+                suspects.remove(&stream);
+                marks.insert(stream, (info.epoch, info.last_seq));
+            }
+            _ => {}
         }
         let is_damaged = progress.is_damaged(stream, info.epoch);
         metrics::damaged(stream, is_damaged);

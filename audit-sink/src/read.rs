@@ -34,10 +34,20 @@ pub struct Entry {
 pub struct Standing {
     /// The epoch of AEGIS_EVENTS in which it said so.
     pub epoch: u16,
+    /// The sequence of what it had read last in it.
+    pub seq: u64,
     /// The policy set that holds; `None` when that cannot be read.
     pub policy: Option<Digest>,
     /// The orders.
     pub orders: StandingOrders,
+}
+
+impl Standing {
+    /// The epoch and the sequence of what it had read last.
+    #[must_use]
+    pub const fn place(&self) -> (u16, u64) {
+        (self.epoch, self.seq)
+    }
 }
 
 /// Reads the log.
@@ -258,6 +268,7 @@ impl Reader {
                 .map_err(|error| sqlx::Error::Decode(error.into()))?;
             let standing = Standing {
                 epoch: u16::try_from(fence >> 48).unwrap_or(u16::MAX),
+                seq: fence & ((1 << 48) - 1),
                 policy: row.try_get::<String, _>("policy")?.parse().ok(),
                 orders,
             };

@@ -227,7 +227,7 @@ impl Sink {
         }
     }
 
-    /// A first delivery that is not above what is stored may be of a stream that was made anew.
+    /// What is not above what is stored may be of a stream that was made anew; its first delivery may be lost.
     async fn learn_epochs(&mut self, batch: &[Delivery]) -> Result<(), aegis_nats::Error> {
         let mut doubtful: Vec<Stream> = batch
             .iter()
@@ -236,8 +236,7 @@ impl Sink {
                     .progress
                     .of(delivery.stream)
                     .map_or(0, |newest| newest.seq);
-                let again = delivery.attempt == 1 && delivery.seq <= stored;
-                again || !self.epochs.contains_key(&delivery.stream)
+                delivery.seq <= stored || !self.epochs.contains_key(&delivery.stream)
             })
             .map(|delivery| delivery.stream)
             .collect();

@@ -10,13 +10,13 @@ use std::time::Duration;
 use aegis_detector::incidents::{Config, Core};
 use aegis_schemas::pipeline::{Core as _, Input, Origin, Output};
 use aegis_schemas::signal::{
-    Calls, Change, ContainerSpec, Heartbeat, PodState, Revision, WorkloadState,
+    Calls, Change, ContainerSpec, Heartbeat, PodState, Revision, Terminated, WorkloadState,
 };
 use aegis_schemas::{
     Action, Anomaly, AnomalyPhase, Assessment, AssessmentVerdict, Blame, CauseKind, Cluster,
     Command, CommandBody, Entity, EntityKind, EpisodeId, Event, EventId, FailureKind,
-    FeedbackVerdict, Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase, RefusalCode,
-    Signal, SignalBody, Timestamp, Warrant, WarrantTarget,
+    FeedbackVerdict, Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase,
+    Recommendation, RefusalCode, Signal, SignalBody, Timestamp, Warrant, WarrantTarget,
     signature::{DECISION_TYPE, Envelope, Key},
 };
 
@@ -417,13 +417,15 @@ fn replicas_are_asked_for_by_cpu_and_by_what_the_usual_ones_bore() {
 
 #[test]
 fn replicas_that_somebody_took_away_are_given_back() {
-    // Who took them, whether somebody changed the number since; whether they are given back.
+    // Who took them, how many there are now, how much the load grew; whether they are given back.
     let table = [
-        ("kubectl", 2, true),
-        ("kubectl", 3, false),
-        ("aegis-executor", 2, false),
+        ("kubectl", 2, 1.0, true),
+        ("kubectl", 3, 1.0, false),
+        ("aegis-executor", 2, 1.0, false),
+        // More load asks for more than there were.
+        ("kubectl", 2, 4.0, false),
     ];
-    for (by, now, given_back) in table {
+    for (by, now, growth, given_back) in table {
         let mut log = Log::new();
         let cart = log.healthy("cart", 6);
         log.signal(
@@ -437,7 +439,10 @@ fn replicas_that_somebody_took_away_are_given_back() {
             }),
         );
         log.signal(&cart, SignalBody::Workload(state(now, now, 1)));
-        let blamed = [blame("latency_p99", 0.4, 0.04)];
+        let blamed = [
+            blame("latency_p99", 0.4, 0.04),
+            blame("request_rate", 100.0 * growth, 100.0),
+        ];
         let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &blamed);
         said.extend(log.wait(8));
         let incident = incidents(&said).pop().unwrap();
@@ -492,6 +497,33 @@ fn a_leak_of_all_pods_is_the_new_templates_and_that_of_one_is_its_own() {
         );
         assert_eq!(rolls_back, kind == FailureKind::BadRollout);
     }
+}
+
+/// A fix is on its way, and a pod of before it dies of what it mends.
+#[test]
+fn old_pods_that_run_out_of_memory_are_no_fault_of_the_new_template() {
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 3);
+    new_template(&mut log, &cart, "kubectl", 2);
+    let killed = PodState {
+        uid: "cart-1-rev1".to_owned(),
+        workload: Some(cart),
+        phase: "Running".to_owned(),
+        restarts: 1,
+        waiting: Some("CrashLoopBackOff".to_owned()),
+        terminated: Some(Terminated {
+            reason: "OOMKilled".to_owned(),
+            ..Terminated::default()
+        }),
+        template_hash: "rev1".to_owned(),
+        ..PodState::default()
+    };
+    let mut said = log.signal(&pod("cart", 1), SignalBody::Pod(killed));
+    said.extend(log.wait(8));
+    let incident = incidents(&said).pop().unwrap();
+    assert_eq!(incident.kind, FailureKind::MemoryLeak);
+    let rolls_back = |one: &Recommendation| matches!(one.action, Action::Rollback { .. });
+    assert!(!incident.recommendations.iter().any(rolls_back));
 }
 
 /// As those of a StatefulSet, whose controller waits for them.

@@ -11,7 +11,7 @@ mod template;
 pub(crate) use api_server::{Answer, ApiServer, How, Trouble, resource};
 pub(crate) use change::{Change, change, marks, patch};
 pub use live::Live;
-pub(crate) use note::note;
+pub(crate) use note::{note, note_freed};
 pub(crate) use pod::check as check_pod;
 pub(crate) use stuck::{Progress, progress};
 pub(crate) use template::of_revision;

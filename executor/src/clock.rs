@@ -34,7 +34,7 @@ pub(crate) async fn watch(bus: &Bus, durable: &Durable, board: &impl Board) {
         if is_off && !was_off {
             tracing::error!(
                 seconds,
-                "the clock is off: no decision is carried out until it is right"
+                "the clock is off: decisions may be refused as too early or too late until it is right"
             );
         } else if was_off && !is_off {
             tracing::info!("the clock is right again");

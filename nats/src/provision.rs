@@ -60,8 +60,9 @@ pub async fn provision_with(
         let mut config = declaration(stream, settings, epoch.unwrap_or(epoch_if_new));
         if stream == Stream::Events {
             events_epoch = epoch.unwrap_or(epoch_if_new);
-            if epoch.is_none() {
-                // Services may be waiting to publish: nothing comes before the genesis.
+            if epoch.is_none() || !has_begun(bus, settings).await? {
+                // Services may be waiting to publish: nothing comes before the genesis, also when an earlier
+                // run ended before it said it.
                 config.subjects = vec!["aegis.v1.signal.genesis.>".to_owned()];
             }
         }
@@ -105,6 +106,17 @@ pub async fn provision_with(
         events_epoch,
         created,
     })
+}
+
+/// Whether AEGIS_EVENTS has, or had, a genesis.
+async fn has_begun(bus: &Bus, settings: &Settings) -> Result<bool, Error> {
+    for cluster in &settings.clusters {
+        let read = exists(bus, &Durable::policy(cluster)).await?;
+        if read || last_genesis(bus, cluster).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(crate) async fn stream_config(bus: &Bus, name: &str) -> Result<Option<stream::Config>, Error> {

@@ -1,5 +1,5 @@
-//! The end of a stream that is to be made anew: nothing is accepted any more, the audit sink reads to the
-//! end, then it is deleted. Provisioning makes it again, in another epoch.
+//! The end of streams that are to be made anew: nothing is accepted any more, who must have read them reads
+//! to the end, then they are deleted. Provisioning makes them again, in another epoch.
 
 use std::time::Duration;
 
@@ -8,63 +8,89 @@ use async_nats::jetstream::stream::Config;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::provision::{existing_epoch, make_stream, stream_config};
-use crate::topology::Durable;
+use crate::provision::{existing_epoch, make_stream};
+use crate::topology::{Durable, Settings, declaration};
 use crate::{Backlog, Bus, Error};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Ends `stream`; answers its epoch, or nothing when it is not there.
+/// Ends `streams`, all of them or none; answers the highest epoch of those that were there.
 ///
 /// # Errors
 ///
-/// When the audit sink has not stored everything `within`: then the stream goes on as it was. Or when the
-/// server refuses.
-pub async fn retire(bus: &Bus, stream: Stream, within: Duration) -> Result<Option<u16>, Error> {
-    let Some(epoch) = existing_epoch(bus, stream).await? else {
-        return Ok(None);
+/// When something of them is not read `within`: then they go on. Or when the server refuses.
+pub async fn retire(
+    bus: &Bus,
+    settings: &Settings,
+    streams: &[Stream],
+    within: Duration,
+) -> Result<Option<u16>, Error> {
+    let mut there = Vec::new();
+    for stream in streams {
+        if let Some(epoch) = existing_epoch(bus, *stream).await? {
+            there.push((*stream, epoch));
+        }
+    }
+    let ended = async {
+        for (stream, epoch) in &there {
+            // Who publishes finds nobody there and tries again until the new stream is.
+            let closed = Config {
+                subjects: vec![format!("aegis.closed.{stream}")],
+                ..declaration(*stream, settings, *epoch)
+            };
+            make_stream(bus, &closed, true).await?;
+        }
+        let end = Instant::now() + within;
+        for (stream, _) in &there {
+            read_to_the_end(bus, *stream, end).await?;
+        }
+        Ok(())
     };
-    let Some(open) = stream_config(bus, stream.name()).await? else {
-        return Ok(None);
-    };
-    // Who publishes finds nobody there and tries again until the new stream is.
-    let closed = Config {
-        subjects: vec![format!("aegis.closed.{stream}")],
-        ..open.clone()
-    };
-    make_stream(bus, &closed, true).await?;
-    let read = read_to_the_end(bus, stream, within).await;
-    if let Ok(Backlog {
-        unread: 0,
-        unacknowledged: 0,
-    }) = read
-    {
+    if let Err(error) = ended.await {
+        for (stream, epoch) in &there {
+            make_stream(bus, &declaration(*stream, settings, *epoch), true).await?;
+        }
+        return Err(error);
+    }
+    for (stream, _) in &there {
         let _: Value = bus
             .call(&format!("STREAM.DELETE.{stream}"), &json!({}))
             .await?;
-        return Ok(Some(epoch));
     }
-    make_stream(bus, &open, true).await?;
-    let Backlog {
-        unread,
-        unacknowledged,
-    } = read?;
-    Err(Error::Settings(format!(
-        "{} messages of {stream} are not on record yet and would be lost: let the audit sink run \
-         (`aegis run audit-sink`) and try again; the stream goes on as it was",
-        unread + unacknowledged as u64
-    )))
+    Ok(there.into_iter().map(|(_, epoch)| epoch).max())
 }
 
-/// What the audit sink has before it when it has read all, or the time is over.
-async fn read_to_the_end(bus: &Bus, stream: Stream, within: Duration) -> Result<Backlog, Error> {
-    let end = Instant::now() + within;
-    loop {
-        let backlog = bus.backlog(&Durable::audit_sink(stream)).await?;
-        let done = backlog.unread == 0 && backlog.unacknowledged == 0;
-        if done || Instant::now() >= end {
-            return Ok(backlog);
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+/// Who must have read all of a stream before it may go. What was accepted from outside is promised to get
+/// further than the record; a core's own state ends with its stream.
+fn readers(stream: Stream) -> Vec<Durable> {
+    let mut readers = vec![Durable::audit_sink(stream)];
+    if stream == Stream::Intake {
+        readers.push(Durable::ingest());
     }
+    readers
+}
+
+async fn read_to_the_end(bus: &Bus, stream: Stream, end: Instant) -> Result<(), Error> {
+    for durable in readers(stream) {
+        loop {
+            let Backlog {
+                unread,
+                unacknowledged,
+            } = bus.backlog(&durable).await?;
+            let left = unread + unacknowledged as u64;
+            if left == 0 {
+                break;
+            }
+            if Instant::now() >= end {
+                return Err(Error::Settings(format!(
+                    "{left} messages of {stream} were not read by `{}` yet and would be lost: let it run \
+                     (`aegis run audit-sink`, for AEGIS_INTAKE `aegis run ingest` too) and try again; the \
+                     stream goes on as it was",
+                    durable.name
+                )));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+    Ok(())
 }

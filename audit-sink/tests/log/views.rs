@@ -136,6 +136,7 @@ async fn what_stands_is_what_policy_said_last() {
         .await;
     let expected = Standing {
         epoch: 1,
+        seq: 2,
         policy: Some(Digest::of(b"second")),
         orders: orders.clone(),
     };

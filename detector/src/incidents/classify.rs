@@ -91,6 +91,9 @@ impl Case<'_> {
     /// A change of the template that may be behind memory that runs out. Pods are ready long before a leak
     /// shows, so that a template was healthy does not clear it, if its pods leak alike.
     fn leaking_change(&self, symptom: &Symptom) -> Option<&SeenChange> {
+        if !self.only_new_pods(symptom) {
+            return None;
+        }
         let pods = self.world.pods_of(self.root).count();
         let alike = symptom.pods.is_empty() || symptom.pods.len() * 2 > pods;
         self.suspect_change()
@@ -406,8 +409,8 @@ fn bad_answers(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// Fewer replicas bear what more of them bore.
 fn replicas_taken(case: &Case<'_>, kind: FailureKind, symptom: &Symptom) -> Option<Diagnosis> {
-    // A template that came with it is the likelier cause.
-    if case.suspect_change().is_some() {
+    // A template that came with it is the likelier cause, and more load asks for more than there were.
+    if case.suspect_change().is_some() || case.get(Kind::LoadHigh).is_some() {
         return None;
     }
     let (seen, _) = case.fewer_replicas()?;

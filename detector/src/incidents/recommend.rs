@@ -226,9 +226,6 @@ fn scale_out(case: &Case<'_>, workload: &Workload, confidence: u16) -> Option<Re
         .clamp(f64::from(from) + 1.0, ceiling);
     let to = (wanted as i32).min(case.config.scale_max_replicas);
     let mut against = against_scaling(case, workload);
-    if workload.is_rolling() {
-        against.push("a rollout is running".to_owned());
-    }
     if to <= from {
         against.push(format!("{from} replicas are the most that is allowed"));
     }
@@ -277,6 +274,9 @@ fn give_back(
         return None;
     }
     let (seen, before) = case.fewer_replicas()?;
+    if case.get(Kind::LoadHigh).is_some() {
+        return None;
+    }
     let from = workload.state.replicas;
     let to = before.min(case.config.scale_max_replicas);
     (from > 0 && to > from).then(|| Recommendation {
@@ -299,6 +299,9 @@ fn against_scaling(case: &Case<'_>, workload: &Workload) -> Vec<String> {
     let mut against = deleting(workload);
     if let Some((autoscaler, _)) = case.world.autoscaler_of(case.root) {
         against.push(format!("{} owns its replicas", autoscaler.short()));
+    }
+    if workload.is_rolling() {
+        against.push("a rollout is running".to_owned());
     }
     against
 }

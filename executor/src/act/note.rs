@@ -1,6 +1,6 @@
 //! The Kubernetes Event that tells who looks at the object what was done to it.
 
-use aegis_schemas::{Action, Timestamp, Warrant};
+use aegis_schemas::{Action, Entity, Timestamp, Warrant};
 use kube::core::DynamicObject;
 use serde_json::json;
 
@@ -12,11 +12,33 @@ const MAX_MESSAGE: usize = 1000;
 /// The Event of an act. Its name follows from the decision, so that it is there once.
 pub(crate) fn note(warrant: &Warrant, now: Timestamp) -> DynamicObject {
     let target = &warrant.target.object;
-    let entity = &target.entity;
-    let (group_version, kind) = target
-        .gvk
-        .rsplit_once('/')
-        .unwrap_or(("v1", target.gvk.as_str()));
+    let about = (target.gvk.as_str(), &target.entity, target.uid.as_str());
+    event(warrant, now, about, reason(warrant), &message(warrant))
+}
+
+/// The Event of a pod that was deleted so that its set takes up the template of `warrant`.
+pub(crate) fn note_freed(
+    warrant: &Warrant,
+    now: Timestamp,
+    pod: &Entity,
+    uid: &str,
+) -> DynamicObject {
+    let text = format!(
+        "its set waits for it to get ready and would not replace it; part of decision {}: {}",
+        warrant.decision_id,
+        warrant.action.describe()
+    );
+    event(warrant, now, ("v1/Pod", pod, uid), "AegisFreed", &text)
+}
+
+fn event(
+    warrant: &Warrant,
+    now: Timestamp,
+    (gvk, entity, uid): (&str, &Entity, &str),
+    reason: &str,
+    message: &str,
+) -> DynamicObject {
+    let (group_version, kind) = gvk.rsplit_once('/').unwrap_or(("v1", gvk));
     let object: String = entity.name.as_str().chars().take(200).collect();
     let event = json!({
         "apiVersion": "v1",
@@ -30,11 +52,11 @@ pub(crate) fn note(warrant: &Warrant, now: Timestamp) -> DynamicObject {
             "kind": kind,
             "name": entity.name,
             "namespace": entity.namespace,
-            "uid": target.uid,
+            "uid": uid,
         },
         "type": "Normal",
-        "reason": reason(warrant),
-        "message": message(warrant),
+        "reason": reason,
+        "message": message,
         "source": { "component": MANAGER },
         "reportingComponent": "aegis.dev/executor",
         "reportingInstance": MANAGER,

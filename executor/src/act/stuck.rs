@@ -29,7 +29,9 @@ pub(crate) async fn progress(api: &ApiServer, workload: &Entity, set: &Live) -> 
     else {
         return Ok(Progress::Unseen);
     };
-    let partition = number("/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
+    // Those before it stay at the old revision by order.
+    let first = number("/spec/ordinals/start").unwrap_or(0)
+        + number("/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
     let pods = api
         .list_beside(workload, ("", "Pod"), &selector(set))
         .await?;
@@ -38,7 +40,7 @@ pub(crate) async fn progress(api: &ApiServer, workload: &Entity, set: &Live) -> 
         let labels = pod.object.metadata.labels.as_ref();
         let revision = labels.and_then(|labels| labels.get(REVISION));
         ours && revision.is_some_and(|revision| revision != update)
-            && ordinal(pod).is_some_and(|ordinal| ordinal >= partition)
+            && ordinal(pod).is_some_and(|ordinal| ordinal >= first)
             && !pod.terminating
             && !is_ready(pod)
     });

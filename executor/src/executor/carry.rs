@@ -52,6 +52,8 @@ impl<B: Board> Executor<B> {
             trial.unsettled = false;
             if permit == Permit::Done {
                 self.memory().carried_out(warrant);
+                // Whatever holds up the rest, the effect is there and must be told.
+                trial.unsettled = true;
                 self.free(warrant).await?;
                 return Ok(found(trial, warrant, look));
             }
@@ -67,6 +69,7 @@ impl<B: Board> Executor<B> {
             }
             match self.write(trial, warrant, &live, look.claim).await? {
                 Ok(outcome) => {
+                    trial.unsettled = true;
                     self.free(warrant).await?;
                     return Ok(outcome);
                 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::stop::{Stop, unreachable};
 use super::{Executor, LONGEST_WAIT};
-use crate::act::{How, Live, Progress, Trouble, progress};
+use crate::act::{How, Live, Progress, Trouble, note_freed, progress};
 use crate::board::Board;
 
 impl<B: Board> Executor<B> {
@@ -77,6 +77,10 @@ impl<B: Board> Executor<B> {
                 pass(Point::Written);
                 tracing::info!(decision = %warrant.decision_id, pod = %entity,
                     "deleted a pod that kept its set from the template");
+                let event = note_freed(warrant, self.board.now(), &entity, &pod.uid);
+                if let Err(error) = self.api.create_event(&entity, &event).await {
+                    tracing::warn!(%error, decision = %warrant.decision_id, "no Event is noted on the pod");
+                }
                 Ok(())
             }
             // It is gone, or got on meanwhile.

@@ -283,6 +283,10 @@ async fn a_rollback_frees_a_stateful_set_from_the_pod_that_it_waits_for() {
         written,
         expected.map(|(verb, name)| (verb.to_owned(), name.to_owned()))
     );
+    let events = world.objects("v1", "Event", Some("shop"));
+    let events = events.list(&Default::default()).await.unwrap();
+    let freed = |event: &&kube::core::DynamicObject| event.data["reason"] == "AegisFreed";
+    assert_eq!(events.iter().filter(freed).count(), 1, "told on the pod");
     // Told again, it says the same and deletes nothing more, though the new pod is not ready yet.
     assert_eq!(world.deliver(&warrant, true).await, outcome);
     assert_eq!(world.effects().len(), 2);
@@ -291,6 +295,31 @@ async fn a_rollback_frees_a_stateful_set_from_the_pod_that_it_waits_for() {
     let db = sets.get("db").await.unwrap();
     assert_eq!(db.data["status"]["readyReplicas"], 3, "{:#}", db.data);
     assert_eq!(db.data["status"]["updatedReplicas"], 3, "{:#}", db.data);
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_written_is_told_however_long_the_rest_is_held_up() {
+    let mut world = World::new().await;
+    world
+        .create("apps/v1", "StatefulSet", Some("shop"), workload("db", "v1"))
+        .await;
+    world.pass(30);
+    let sets = world.objects("apps/v1", "StatefulSet", Some("shop"));
+    let before = sets.get("db").await.unwrap();
+    let template = before.data["spec"]["template"].to_string();
+    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "bad" }] } } } });
+    let patch = kube::api::Patch::Merge(image);
+    sets.patch("db", &Default::default(), &patch).await.unwrap();
+    world.pass(5);
+    let db = sets.get("db").await.unwrap();
+    let restore = Action::RestoreTemplate { template };
+    let warrant = world.warrant_for(EntityKind::StatefulSet, &db, 10, restore);
+    // The write is done, its controller has not seen it, and nobody answers from then on.
+    world.go_away_after_the_write();
+    let outcome = world.carry_out(&warrant).await;
+    assert_eq!(outcome.phase, OutcomePhase::Applied, "{}", outcome.message);
+    assert!(outcome.pre_image.is_some());
+    assert!(world.now() > warrant.exp, "it took longer than that");
 }
 
 #[tokio::test]

@@ -142,6 +142,33 @@ impl World {
         self.executor = self.executor_over(kube::Client::new(service, "default"));
     }
 
+    /// Once the next write is done the API server does not answer for two hundred requests.
+    pub(crate) fn go_away_after_the_write(&mut self) {
+        let (api, left) = (self.api.clone(), Arc::new(AtomicU64::new(u64::MAX)));
+        let service = tower::service_fn(move |mut request: Request<kube::client::Body>| {
+            let (mut api, left) = (api.clone(), Arc::clone(&left));
+            let dry = request.uri().query().unwrap_or_default().contains("dryRun");
+            let writes = request.method() == http::Method::PATCH && !dry;
+            let headers = request.headers_mut();
+            headers.insert("authorization", "Bearer aegis-executor".parse().unwrap());
+            async move {
+                let away = left.load(Ordering::SeqCst);
+                if (1..=200).contains(&away) {
+                    left.store(away - 1, Ordering::SeqCst);
+                    let mut answer = Response::new(axum::body::Body::from("upstream is gone"));
+                    *answer.status_mut() = StatusCode::BAD_GATEWAY;
+                    return Ok::<_, std::convert::Infallible>(answer);
+                }
+                let answer = api.call(request).await?;
+                if writes && away == u64::MAX {
+                    left.store(200, Ordering::SeqCst);
+                }
+                Ok(answer)
+            }
+        });
+        self.executor = self.executor_over(kube::Client::new(service, "default"));
+    }
+
     /// Never answers the next write; its query is in what this returns.
     pub(crate) fn hold_back_one_write(&mut self) -> Arc<Mutex<Vec<String>>> {
         let (api, held) = (self.api.clone(), Arc::new(Mutex::new(Vec::new())));

@@ -470,15 +470,22 @@ async fn a_core_begins_anew_on_a_stream_that_was_made_anew_whether_it_runs_or_st
 /// Deletes AEGIS_EVENTS as the command does, but for the audit sink that nobody runs here, and makes it in
 /// that epoch.
 async fn anew(server: &TestServer, epoch: u16) {
+    assert_eq!(end(server).await, Some(epoch - 1));
     let provisioner = server.bus(Service::Provisioner).await.unwrap();
-    let _read = Record::of(server, Stream::Events).await;
-    let soon = Duration::from_secs(30);
-    let ended = retire(&provisioner, Stream::Events, soon).await.unwrap();
-    assert_eq!(ended, Some(epoch - 1));
     let made = provision(&provisioner, server.settings(), epoch)
         .await
         .unwrap();
     assert_eq!(made.events_epoch, epoch);
+}
+
+/// Reads AEGIS_EVENTS as the audit sink does and deletes it. Who reads is gone before there is another one,
+/// or it would take a message of that one and keep it.
+async fn end(server: &TestServer) -> Option<u16> {
+    let provisioner = server.bus(Service::Provisioner).await.unwrap();
+    let _read = Record::of(server, Stream::Events).await;
+    let soon = Duration::from_secs(30);
+    let ended = retire(&provisioner, server.settings(), &[Stream::Events], soon);
+    ended.await.unwrap()
 }
 
 /// A stream under the same epoch that ends before what the state contains, or one of an earlier epoch.
@@ -493,9 +500,7 @@ async fn a_core_refuses_a_stream_that_lost_messages_or_is_an_older_copy() {
     core.stop().await;
     let provisioner = server.bus(Service::Provisioner).await.unwrap();
     for (epoch, why) in [(2, "lost messages"), (1, "an older copy")] {
-        let _read = Record::of(&server, Stream::Events).await;
-        let soon = Duration::from_secs(30);
-        retire(&provisioner, Stream::Events, soon).await.unwrap();
+        end(&server).await;
         provision(&provisioner, server.settings(), epoch)
             .await
             .unwrap();

@@ -121,9 +121,10 @@ async fn a_stream_that_is_not_on_record_is_not_ended_and_goes_on() {
     send(&ingest, 1..=3).await;
     let provisioner = server.bus(Service::Provisioner).await.unwrap();
     let soon = Duration::from_millis(300);
-    let refused = retire(&provisioner, Stream::Events, soon).await;
+    let both = [Stream::Metrics, Stream::Events];
+    let refused = retire(&provisioner, server.settings(), &both, soon).await;
     let refused = refused.unwrap_err().to_string();
-    let expected = "4 messages of AEGIS_EVENTS are not on record yet";
+    let expected = "4 messages of AEGIS_EVENTS were not read by `audit-sink` yet";
     assert!(refused.contains(expected), "{refused}");
 
     send(&ingest, 4..=5).await;
