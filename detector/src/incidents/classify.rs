@@ -65,19 +65,13 @@ impl Case<'_> {
         let workload = self.workload()?;
         let change = workload.template_change(OWN_MANAGER)?;
         let before = change.at <= self.since + seconds(REPORT_SLACK_S);
-        // A later change by Aegis (a rollback) has replaced the suspect template.
-        let replaced = workload
-            .changes
-            .iter()
-            .any(|seen| seen.at > change.at && seen.change.what == "template");
-        (self.is_recent(change) && before && !replaced).then_some(change)
+        (self.is_recent(change) && before && !workload.replaced(change)).then_some(change)
     }
 
     /// The change that Aegis took back since, while the pods with the symptom are still of that template.
     fn taken_back(&self, symptom: &Symptom) -> Option<&SeenChange> {
         let workload = self.workload()?;
         let change = workload.template_change(OWN_MANAGER)?;
-        let since = |seen: &SeenChange| seen.at > change.at && seen.change.what == "template";
         let hash = workload.template_hash()?;
         let mut pods = symptom.pods.iter();
         let still = pods.all(|pod| {
@@ -85,7 +79,7 @@ impl Case<'_> {
             known.is_some_and(|pod| pod.state.template_hash != hash)
         });
         let held = self.is_recent(change) && still && !symptom.pods.is_empty();
-        (held && workload.changes.iter().any(since)).then_some(change)
+        (held && workload.replaced(change)).then_some(change)
     }
 
     /// A change of the template that may be behind memory that runs out. Pods are ready long before a leak

@@ -137,6 +137,12 @@ impl Workload {
         self.state.gvk.is_empty() && self.state.uid.is_empty()
     }
 
+    /// Whether the template was changed again since `change`, by a rollback of Aegis for one.
+    pub(super) fn replaced(&self, change: &SeenChange) -> bool {
+        let mut changes = self.changes.iter();
+        changes.any(|seen| seen.at > change.at && seen.change.what == "template")
+    }
+
     /// The newest change of its template that nobody but `except` made.
     pub(super) fn template_change(&self, except: &str) -> Option<&SeenChange> {
         self.changes

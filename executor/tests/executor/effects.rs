@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 
 use aegis_executor::{Board, Claim, DECISION_ID, FENCE, INCIDENT};
 use aegis_schemas::{Action, EntityKind, OutcomePhase, PreImage, RefusalCode};
+use kube::Api as Objects;
+use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::support::{SCALE, World, workload};
@@ -36,7 +38,7 @@ async fn a_scale_is_one_patch_with_its_marks_and_its_pre_image() {
     assert_eq!(writes[0].digest, writes[1].digest, "of the same request");
     let events = world.objects("v1", "Event", Some("shop"));
     let events = events.list(&Default::default()).await.unwrap();
-    let told = |event: &&kube::core::DynamicObject| event.data["reason"] == "AegisScaled";
+    let told = |event: &&DynamicObject| event.data["reason"] == "AegisScaled";
     assert_eq!(events.iter().filter(told).count(), 1);
 }
 
@@ -152,7 +154,7 @@ async fn a_rollback_takes_the_template_of_the_revision_that_was_decided() {
 async fn revision(world: &World, number: &str) -> (Value, String) {
     let sets = world.objects("apps/v1", "ReplicaSet", Some("shop"));
     let sets = sets.list(&Default::default()).await.unwrap();
-    let is_it = |set: &&kube::core::DynamicObject| {
+    let is_it = |set: &&DynamicObject| {
         set.metadata.annotations.as_ref().unwrap()["deployment.kubernetes.io/revision"] == number
     };
     let set = sets.iter().find(is_it).unwrap();
@@ -209,14 +211,26 @@ async fn an_object_that_never_stands_still_is_waited_for() {
     assert!(world.effects().is_empty());
 }
 
-#[tokio::test]
-async fn a_stateful_set_is_scaled_and_rolled_back_by_its_controller_revision() {
-    let mut world = World::new().await;
+/// The set `db` with three ready pods.
+async fn stateful_set(world: &mut World) -> Objects<DynamicObject> {
     world
         .create("apps/v1", "StatefulSet", Some("shop"), workload("db", "v1"))
         .await;
     world.pass(30);
-    let sets = world.objects("apps/v1", "StatefulSet", Some("shop"));
+    world.objects("apps/v1", "StatefulSet", Some("shop"))
+}
+
+/// Somebody gives `db` a bad image.
+async fn deploy_bad(sets: &Objects<DynamicObject>) {
+    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "bad" }] } } } });
+    let patch = kube::api::Patch::Merge(image);
+    sets.patch("db", &Default::default(), &patch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stateful_set_is_scaled_and_rolled_back_by_its_controller_revision() {
+    let mut world = World::new().await;
+    let sets = stateful_set(&mut world).await;
     let before = sets.get("db").await.unwrap();
     let revisions = world.objects("apps/v1", "ControllerRevision", Some("shop"));
     let revision = revisions
@@ -225,9 +239,7 @@ async fn a_stateful_set_is_scaled_and_rolled_back_by_its_controller_revision() {
         .unwrap()
         .items
         .swap_remove(0);
-    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "bad" }] } } } });
-    let patch = kube::api::Patch::Merge(image);
-    sets.patch("db", &Default::default(), &patch).await.unwrap();
+    deploy_bad(&sets).await;
     world.pass(30);
     let rollback = Action::Rollback {
         revision: revision.data["revision"].as_i64().unwrap(),
@@ -248,16 +260,10 @@ async fn a_stateful_set_is_scaled_and_rolled_back_by_its_controller_revision() {
 #[tokio::test]
 async fn a_rollback_frees_a_stateful_set_from_the_pod_that_it_waits_for() {
     let mut world = World::new().await;
-    world
-        .create("apps/v1", "StatefulSet", Some("shop"), workload("db", "v1"))
-        .await;
-    world.pass(30);
-    let sets = world.objects("apps/v1", "StatefulSet", Some("shop"));
+    let sets = stateful_set(&mut world).await;
     // No new pod gets ready.
     world.api = world.api.clone().with_kubelet(false);
-    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "bad" }] } } } });
-    let patch = kube::api::Patch::Merge(image);
-    sets.patch("db", &Default::default(), &patch).await.unwrap();
+    deploy_bad(&sets).await;
     world.pass(60);
     let revisions = world.objects("apps/v1", "ControllerRevision", Some("shop"));
     let revisions = revisions.list(&Default::default()).await.unwrap().items;
@@ -285,7 +291,7 @@ async fn a_rollback_frees_a_stateful_set_from_the_pod_that_it_waits_for() {
     );
     let events = world.objects("v1", "Event", Some("shop"));
     let events = events.list(&Default::default()).await.unwrap();
-    let freed = |event: &&kube::core::DynamicObject| event.data["reason"] == "AegisFreed";
+    let freed = |event: &&DynamicObject| event.data["reason"] == "AegisFreed";
     assert_eq!(events.iter().filter(freed).count(), 1, "told on the pod");
     // Told again, it says the same and deletes nothing more, though the new pod is not ready yet.
     assert_eq!(world.deliver(&warrant, true).await, outcome);
@@ -300,16 +306,10 @@ async fn a_rollback_frees_a_stateful_set_from_the_pod_that_it_waits_for() {
 #[tokio::test]
 async fn a_rollback_that_is_written_is_told_however_long_the_rest_is_held_up() {
     let mut world = World::new().await;
-    world
-        .create("apps/v1", "StatefulSet", Some("shop"), workload("db", "v1"))
-        .await;
-    world.pass(30);
-    let sets = world.objects("apps/v1", "StatefulSet", Some("shop"));
+    let sets = stateful_set(&mut world).await;
     let before = sets.get("db").await.unwrap();
     let template = before.data["spec"]["template"].to_string();
-    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "bad" }] } } } });
-    let patch = kube::api::Patch::Merge(image);
-    sets.patch("db", &Default::default(), &patch).await.unwrap();
+    deploy_bad(&sets).await;
     world.pass(5);
     let db = sets.get("db").await.unwrap();
     let restore = Action::RestoreTemplate { template };
@@ -334,9 +334,7 @@ async fn a_daemon_set_is_rolled_back_by_the_hash_that_its_pods_carry() {
     let pods = world.pods().await;
     let mut labels = pods.into_iter().filter_map(|pod| pod.metadata.labels);
     let hash = labels.find_map(|mut labels| labels.remove("controller-revision-hash"));
-    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "main", "image": "bad" }] } } } });
-    let patch = kube::api::Patch::Merge(image);
-    sets.patch("db", &Default::default(), &patch).await.unwrap();
+    deploy_bad(&sets).await;
     world.pass(30);
     let rollback = Action::Rollback {
         revision: 1,
