@@ -114,40 +114,52 @@ impl FromRequestParts<Arc<App>> for Principal {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let origin = Origin::of(parts);
-        let refuse = |why: &str| {
-            origin.note(app, None, AccessOutcome::Unauthenticated, why);
-            Problem::unauthenticated(format!("{why}; sign in with `aegis login`"))
-        };
         let token = parts
             .headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .ok_or_else(|| refuse("no access token"))?;
-        let claims = app
+            .and_then(|value| value.strip_prefix("Bearer "));
+        app.admit(&origin, token).await
+    }
+}
+
+impl App {
+    /// Who the access token of a request says it is, while its sign-in stands; a refusal is noted in the
+    /// audit log.
+    pub(crate) async fn admit(
+        &self,
+        origin: &Origin,
+        token: Option<&str>,
+    ) -> Result<Principal, Problem> {
+        let refuse = |why: &str| {
+            origin.note(self, None, AccessOutcome::Unauthenticated, why);
+            Problem::unauthenticated(format!("{why}; sign in with `aegis login`"))
+        };
+        let token = token.ok_or_else(|| refuse("no access token"))?;
+        let claims = self
             .tokens
             .check(token)
             .ok_or_else(|| refuse("the access token is invalid or has expired"))?;
-        app.limits
+        self.limits
             .user
             .take(&claims.sub, Instant::now())
             .map_err(|after| {
                 let why = "too many requests";
-                origin.note(app, Some(&claims.sub), AccessOutcome::RateLimited, why);
+                origin.note(self, Some(&claims.sub), AccessOutcome::RateLimited, why);
                 Problem::too_many(after)
             })?;
         // Roles are read anew each time, so that taking one away works at once.
-        let roles = app
+        let roles = self
             .store
             .roles(&claims.sub, &claims.family)
             .await?
             .ok_or_else(|| refuse("the sign-in was revoked"))?;
-        Ok(Self {
+        Ok(Principal {
             name: claims.sub,
             roles,
             family: claims.family,
-            operation: origin.operation,
-            address: origin.address,
+            operation: origin.operation.clone(),
+            address: origin.address.clone(),
         })
     }
 }

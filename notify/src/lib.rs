@@ -1,0 +1,1 @@
+//! Incidents, asks and escalations out to Slack, PagerDuty and webhooks.
