@@ -13,6 +13,7 @@ use cedar_policy::{
 use miette::Diagnostic;
 
 use super::bundle::{POLICIES, SCHEMA};
+use super::permissions::Call;
 use super::question::{Answer, Facts, Order, Principal, Said};
 use super::{Invalid, line_of};
 
@@ -59,14 +60,22 @@ fn uid(of: &EntityTypeName, id: &str) -> EntityUid {
 }
 
 impl Policies {
+    /// The policies of a set: strictly valid, and able to hold all that Aegis asks.
     pub(super) fn parse(schema_text: &str, text: &str) -> Result<Self, Invalid> {
+        let policies = Self::of(POLICIES, schema_text, text)?;
+        policies.fits()?;
+        Ok(policies)
+    }
+
+    /// Strictly valid policies in a file of that name.
+    pub(super) fn of(file: &'static str, schema_text: &str, text: &str) -> Result<Self, Invalid> {
         let (schema, _warnings) = Schema::from_cedarschema_str(schema_text)
             .map_err(|error| invalid(SCHEMA, schema_text, &error))?;
-        let parsed = PolicySet::from_str(text).map_err(|error| invalid(POLICIES, text, &error))?;
+        let parsed = PolicySet::from_str(text).map_err(|error| invalid(file, text, &error))?;
         if parsed.templates().next().is_some() {
             let reason =
                 "a policy with `?principal` or `?resource` is a template; name what is meant";
-            return Err(Invalid::new(POLICIES, None, reason));
+            return Err(Invalid::new(file, None, reason));
         }
         let mut set = PolicySet::new();
         let mut told = BTreeMap::new();
@@ -77,10 +86,10 @@ impl Policies {
             let line = at.map(|offset| line_of(text, offset));
             let annotation = |key: &str| policy.annotation(key).filter(|text| !text.is_empty());
             let id = annotation("id")
-                .ok_or_else(|| Invalid::new(POLICIES, line, "a policy needs an `@id(\"...\")`"))?;
+                .ok_or_else(|| Invalid::new(file, line, "a policy needs an `@id(\"...\")`"))?;
             let reason = annotation("reason").ok_or_else(|| {
                 Invalid::new(
-                    POLICIES,
+                    file,
                     line,
                     format!("policy `{id}` needs a `@reason(\"...\")`"),
                 )
@@ -98,24 +107,23 @@ impl Policies {
             };
             if told.insert(id.to_owned(), of).is_some() {
                 let reason = format!("policy `{id}` is there twice");
-                return Err(Invalid::new(POLICIES, line, reason));
+                return Err(Invalid::new(file, line, reason));
             }
             set.add(policy.new_id(PolicyId::new(id)))
-                .map_err(|error| Invalid::new(POLICIES, line, error.to_string()))?;
+                .map_err(|error| Invalid::new(file, line, error.to_string()))?;
         }
         let policies = Self { schema, set, told };
-        policies.validate(text)?;
-        policies.fits()?;
+        policies.validate(file, text)?;
         Ok(policies)
     }
 
-    fn validate(&self, text: &str) -> Result<(), Invalid> {
+    fn validate(&self, file: &'static str, text: &str) -> Result<(), Invalid> {
         let validator = Validator::new(self.schema.clone());
         let result = validator.validate(&self.set, ValidationMode::Strict);
         // The first by place, so that the same set is refused with the same words.
         let first = result
             .validation_errors()
-            .map(|error| invalid(POLICIES, text, error))
+            .map(|error| invalid(file, text, error))
             .min_by(|a, b| (a.line, &a.reason).cmp(&(b.line, &b.reason)));
         first.map_or(Ok(()), Err)
     }
@@ -240,6 +248,27 @@ impl Policies {
         ];
         let entities = vec![CedarEntity::with_uid(resource.clone())];
         self.ask(principal, order.token, resource, entities, context, &fill)
+    }
+
+    /// Whether a caller may ask for an operation of the gateway.
+    pub(super) fn call(&self, call: &Call<'_>) -> Answer {
+        let resource = uid(&TYPES.cluster, "");
+        let scopes = call.scopes.into_iter().flatten();
+        let context = vec![
+            ("by_key".to_owned(), Value::new_bool(call.scopes.is_some())),
+            (
+                "scopes".to_owned(),
+                Value::new_set(scopes.map(|scope| Value::new_string(scope.clone()))),
+            ),
+            (
+                "signed_in_s".to_owned(),
+                Value::new_long(i64::try_from(call.signed_in.as_secs()).unwrap_or(i64::MAX)),
+            ),
+        ];
+        let entities = vec![CedarEntity::with_uid(resource.clone())];
+        let principal = Principal::Person(call.by);
+        self.ask(principal, call.operation, resource, entities, context, &[])
+            .unwrap_or_else(|error| failed(&error))
     }
 
     fn ask(

@@ -4,6 +4,7 @@
 mod bundle;
 mod cedar;
 mod fits;
+mod permissions;
 mod question;
 mod settings;
 
@@ -14,6 +15,7 @@ use aegis_schemas::Digest;
 
 pub use self::bundle::{DEFAULT_FILES, bundle, default_bundle};
 use self::cedar::Policies;
+pub use self::permissions::{Call, Permissions};
 pub(crate) use self::question::{Answer, CaseFacts, Facts, Order, Principal, Said};
 pub(crate) use self::settings::Settings;
 
