@@ -158,15 +158,15 @@ impl Audit {
     }
 }
 
+/// The file with the log's public key, beside the one that signs.
+pub(crate) fn public_key_file(config: &Config) -> PathBuf {
+    let mut beside = config.audit.signing_key_file.clone().into_os_string();
+    beside.push(".pub");
+    PathBuf::from(beside)
+}
+
 fn public_key(config: &Config, named: Option<&Path>) -> Result<VerifyingKey> {
-    let file = named.map_or_else(
-        || {
-            let mut beside = config.audit.signing_key_file.clone().into_os_string();
-            beside.push(".pub");
-            PathBuf::from(beside)
-        },
-        Path::to_owned,
-    );
+    let file = named.map_or_else(|| public_key_file(config), Path::to_owned);
     VerifyingKey::read(&file)
         .with_context(|| format!("cannot read the log's public key `{}`", file.display()))
 }

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod bench;
 mod cli;
 pub mod config;
+mod cores;
 pub mod demo;
 pub mod doctor;
 pub mod exit;

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aegis_nats::kv::HealthBoard;
 use aegis_nats::{Bus, Service, check};
-use aegis_observability::{Health, admin, recorder};
+use aegis_observability::{Component, Health, admin, recorder};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::cores::Cores;
 
 /// How long a service may take to end after it was told to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -139,8 +141,7 @@ pub async fn run(config: &Config, wanted: &Run) -> Result<()> {
                 component.not_ready("no audit, no action: waiting for the audit sink");
                 audit_is_well(&bus, &config, &stop).await;
             }
-            component.ready();
-            let ended = serve(role, bus.clone(), &config, stop.clone()).await;
+            let ended = serve(role, bus.clone(), &config, &component, stop.clone()).await;
             component.not_ready(match &ended {
                 Ok(()) => "stopped".to_owned(),
                 Err(error) => format!("{error:#}"),
@@ -154,14 +155,28 @@ pub async fn run(config: &Config, wanted: &Run) -> Result<()> {
     supervise(tasks, &stop).await
 }
 
-async fn serve(role: Role, bus: Bus, config: &Config, stop: CancellationToken) -> Result<()> {
+async fn serve(
+    role: Role,
+    bus: Bus,
+    config: &Config,
+    component: &Component,
+    stop: CancellationToken,
+) -> Result<()> {
+    // People are sent to a gateway that is ready: it says so once it listens.
+    if role != Role::Gateway {
+        component.ready();
+    }
     match role {
         Role::Ingest => aegis_ingest::run(bus, config.ingest.clone(), stop).await?,
         Role::Detector => aegis_detector::run(bus, config.detector.clone(), stop).await?,
         Role::Policy => aegis_policy::run(bus, config.policy.clone(), stop).await?,
         Role::Executor => aegis_executor::run(bus, config.executor.clone(), stop).await?,
         Role::AuditSink => aegis_audit_sink::run(bus, config.audit.clone(), stop).await?,
-        Role::Gateway => aegis_gateway::run(bus, config.gateway.clone(), stop).await?,
+        Role::Gateway => {
+            let cores = Arc::new(Cores::new(config));
+            let ready = || component.ready();
+            aegis_gateway::run(bus, config.gateway.clone(), cores, ready, stop).await?;
+        }
         Role::All => {}
     }
     Ok(())

@@ -23,6 +23,6 @@ pub use ground::Ground;
 pub use people::Person;
 pub use policy::{Policy, now};
 pub use proxy::{Proxy, Weather};
-pub use stack::{NATS, Options, PERSON, POSTGRES, ROLES, Stack, until};
+pub use stack::{NATS, Options, PASSWORD, PERSON, POSTGRES, ROLES, Stack, until};
 pub use watch::{Entry, Watch};
 pub use witness::{Accepted, Witness};

@@ -39,6 +39,9 @@ pub const ROLES: [&str; 6] = [
     "gateway",
 ];
 
+/// The password of everybody whom [`Stack::person`] makes.
+pub const PASSWORD: &str = "correct horse battery staple";
+
 /// How long a process may take until it is ready.
 const START: Duration = Duration::from_secs(60);
 /// How long a process may take to say whether it is ready.
@@ -380,12 +383,11 @@ impl Stack {
     pub async fn person(&self, name: &str, roles: &[&str]) -> Result<Person> {
         let session = self.place.path().join(format!("{name}.session.json"));
         let tool = self.tool.with_session(session);
-        let password = "correct horse battery staple";
         let mut arguments = vec!["users", "add", name];
         arguments.extend(roles.iter().flat_map(|role| ["--role", role]));
-        tool.run(&arguments, password).await?;
+        tool.run(&arguments, PASSWORD).await?;
         let url = self.gateway();
-        tool.run(&["login", "--url", &url, "--name", name], password)
+        tool.run(&["login", "--url", &url, "--name", name], PASSWORD)
             .await?;
         Ok(Person::new(tool))
     }

@@ -1,16 +1,18 @@
 //! What every request handler shares.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aegis_nats::{Bus, Publisher, Stored};
 use aegis_schemas::header::Meta;
 use aegis_schemas::{
-    AccessOutcome, Actor, Command, CommandBody, Entity, EntityKind, Event, EventId, Kind, Name,
-    Subject,
+    AccessOutcome, Command, CommandBody, Entity, EntityKind, Event, EventId, Kind, Name, Subject,
 };
 
 use crate::access::{Happened, Recorder, now};
 use crate::auth::Principal;
+use crate::cores::Cores;
+use crate::document::Document;
 use crate::limits::Limit;
 use crate::password::Passwords;
 use crate::problem::Problem;
@@ -41,10 +43,17 @@ pub(crate) struct App {
     pub(crate) passwords: Passwords,
     pub(crate) access: Recorder,
     pub(crate) limits: Limits,
+    pub(crate) cores: Arc<dyn Cores>,
+    pub(crate) document: Document,
 }
 
 impl App {
-    pub(crate) async fn new(bus: Bus, config: Config, access: Recorder) -> Result<Self, Error> {
+    pub(crate) async fn new(
+        bus: Bus,
+        config: Config,
+        access: Recorder,
+        cores: Arc<dyn Cores>,
+    ) -> Result<Self, Error> {
         let tokens = Tokens::load(
             &config.token_secret_file,
             &config.issuer,
@@ -64,6 +73,10 @@ impl App {
             tokens,
             access,
             config,
+            document: Document::new(crate::routes::document(), |call| {
+                cores.permits(call).is_ok()
+            }),
+            cores,
         })
     }
 
@@ -89,10 +102,7 @@ impl App {
     ) -> Result<(EventId, Stored), Problem> {
         let subject = Subject::command(body.token(), &self.subject_entity(about));
         let command = Event::Command(Command {
-            actor: Actor {
-                name: who.name.clone(),
-                roles: who.roles.clone(),
-            },
+            actor: who.actor(),
             reason,
             body,
         });

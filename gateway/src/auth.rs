@@ -1,53 +1,82 @@
-//! Who asks, from the access token of a request, and whether their role may ask that.
+//! Who asks, from the access token or API key of a request, and whether they may ask that.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use aegis_schemas::AccessOutcome;
+use aegis_schemas::{AccessOutcome, Actor};
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
-use axum::http::{header, request::Parts};
+use axum::http::{Method, request::Parts};
 
 use crate::access::Happened;
 use crate::app::App;
+use crate::cores::Call;
 use crate::problem::Problem;
+use crate::token;
 
-/// Everything, users included.
-pub(crate) const ADMIN: &str = "admin";
-/// Approves, rejects, requests, takes back, freezes, stops.
-pub(crate) const OPERATOR: &str = "operator";
-/// Reads.
-pub(crate) const AUDITOR: &str = "auditor";
-/// Every role that a user may have.
-pub(crate) const ROLES: [&str; 3] = [ADMIN, OPERATOR, AUDITOR];
+/// Every role that somebody may have.
+pub(crate) const ROLES: [&str; 4] = ["admin", "operator", "auditor", "service"];
 
 /// Who asks, and for what.
 #[derive(Clone, Debug)]
 pub(crate) struct Principal {
     pub(crate) name: String,
     pub(crate) roles: BTreeSet<String>,
-    /// The sign-in that their token comes from.
+    /// The sign-in that their token comes from; empty with an API key.
     pub(crate) family: String,
+    /// The scopes of the API key that they use instead of a sign-in.
+    pub(crate) scopes: Option<BTreeSet<String>>,
+    /// How long ago they signed in.
+    pub(crate) signed_in: Duration,
     /// Method and route, without ids.
     pub(crate) operation: String,
     pub(crate) address: String,
 }
 
 impl Principal {
-    /// Lets only these roles pass; a refusal is noted in the audit log.
-    pub(crate) fn demand(&self, app: &App, allowed: &[&str]) -> Result<(), Problem> {
-        if allowed.iter().any(|role| self.roles.contains(*role)) {
-            return Ok(());
+    /// Lets only those pass who may ask for `operation`, an id in the API's document; a refusal is noted in
+    /// the audit log.
+    pub(crate) fn demand(&self, app: &App, operation: &str) -> Result<(), Problem> {
+        let by = self.actor();
+        let call = Call {
+            by: &by,
+            operation,
+            scopes: self.scopes.as_ref(),
+            signed_in: self.signed_in,
+        };
+        app.cores.permits(&call).map_err(|why| {
+            let reason = format!(
+                "`{}` has the roles [{}] and may not `{operation}`: {why}",
+                self.name,
+                self.roles.iter().cloned().collect::<Vec<_>>().join(", "),
+            );
+            app.note(self, AccessOutcome::Forbidden, &reason);
+            Problem::forbidden(reason)
+        })
+    }
+
+    /// Whether they have a role.
+    pub(crate) fn is(&self, role: &str) -> bool {
+        self.roles.contains(role)
+    }
+
+    /// As events name them.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor {
+            name: self.name.clone(),
+            roles: self.roles.clone(),
         }
-        let reason = format!(
-            "`{}` has the roles [{}]; this takes one of [{}]",
-            self.name,
-            self.roles.iter().cloned().collect::<Vec<_>>().join(", "),
-            allowed.join(", ")
-        );
-        app.note(self, AccessOutcome::Forbidden, &reason);
-        Err(Problem::forbidden(reason))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = Problem;
+
+    /// Whom the gate let in.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let admitted = parts.extensions.get::<Self>().cloned();
+        admitted.ok_or_else(|| Problem::unauthenticated("this takes a sign-in"))
     }
 }
 
@@ -68,8 +97,13 @@ impl Origin {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or_else(|| "unknown".to_owned(), |info| info.0.ip().to_string());
+        // The router answers a HEAD with the handler of GET.
+        let method = match &parts.method {
+            head if *head == Method::HEAD => &Method::GET,
+            method => method,
+        };
         Self {
-            operation: format!("{} {route}", parts.method),
+            operation: format!("{method} {route}"),
             address,
         }
     }
@@ -96,70 +130,112 @@ impl Origin {
 impl FromRequestParts<Arc<App>> for Origin {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let origin = Self::of(parts);
-        app.limits
-            .address
-            .take(&origin.address, Instant::now())
-            .map_err(|after| {
-                origin.note(app, None, AccessOutcome::RateLimited, "too many requests");
-                Problem::too_many(after)
-            })?;
-        Ok(origin)
+    async fn from_request_parts(parts: &mut Parts, _app: &Arc<App>) -> Result<Self, Problem> {
+        Ok(Self::of(parts))
     }
 }
 
-impl FromRequestParts<Arc<App>> for Principal {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let origin = Origin::of(parts);
-        let token = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        app.admit(&origin, token).await
-    }
+/// Somebody whose token or key is good.
+struct Known {
+    name: String,
+    roles: BTreeSet<String>,
+    family: String,
+    scopes: Option<BTreeSet<String>>,
+    signed_in: Duration,
 }
 
 impl App {
-    /// Who the access token of a request says it is, while its sign-in stands; a refusal is noted in the
+    /// Takes a request of nobody known from an address, unless it asks too often.
+    pub(crate) fn welcome(&self, origin: &Origin) -> Result<(), Problem> {
+        let taken = self.limits.address.take(&origin.address, Instant::now());
+        taken.map_err(|after| {
+            origin.note(self, None, AccessOutcome::RateLimited, "too many requests");
+            Problem::too_many(after)
+        })
+    }
+
+    /// Who the access token or API key of a request says it is, while it stands; a refusal is noted in the
     /// audit log.
     pub(crate) async fn admit(
         &self,
         origin: &Origin,
         token: Option<&str>,
     ) -> Result<Principal, Problem> {
-        let refuse = |why: &str| {
-            origin.note(self, None, AccessOutcome::Unauthenticated, why);
-            Problem::unauthenticated(format!("{why}; sign in with `aegis login`"))
+        let known = match token {
+            Some(token) if token::is_key(token) => self.by_key(origin, token).await?,
+            Some(token) => self.by_sign_in(origin, token).await?,
+            None => Err("no access token"),
         };
-        let token = token.ok_or_else(|| refuse("no access token"))?;
-        let claims = self
-            .tokens
-            .check(token)
-            .ok_or_else(|| refuse("the access token is invalid or has expired"))?;
+        match known {
+            Ok(known) => Ok(Principal {
+                name: known.name,
+                roles: known.roles,
+                family: known.family,
+                scopes: known.scopes,
+                signed_in: known.signed_in,
+                operation: origin.operation.clone(),
+                address: origin.address.clone(),
+            }),
+            Err(why) => {
+                self.welcome(origin)?;
+                origin.note(self, None, AccessOutcome::Unauthenticated, why);
+                Err(Problem::unauthenticated(format!(
+                    "{why}; sign in with `aegis login`"
+                )))
+            }
+        }
+    }
+
+    async fn by_sign_in(
+        &self,
+        origin: &Origin,
+        token: &str,
+    ) -> Result<Result<Known, &'static str>, Problem> {
+        let Some(claims) = self.tokens.check(token) else {
+            return Ok(Err("the access token is invalid or has expired"));
+        };
+        self.count(origin, &claims.sub)?;
+        // Roles are read anew each time, so that taking one away works at once.
+        let standing = self.store.standing(&claims.sub, &claims.family).await?;
+        let Some(standing) = standing else {
+            return Ok(Err("the sign-in was revoked"));
+        };
+        Ok(Ok(Known {
+            name: claims.sub,
+            roles: standing.roles,
+            family: claims.family,
+            scopes: None,
+            signed_in: standing.signed_in,
+        }))
+    }
+
+    async fn by_key(
+        &self,
+        origin: &Origin,
+        key: &str,
+    ) -> Result<Result<Known, &'static str>, Problem> {
+        let Some(owner) = self.store.owner_of(key).await? else {
+            return Ok(Err("the API key is unknown, revoked or has expired"));
+        };
+        self.count(origin, &owner.name)?;
+        Ok(Ok(Known {
+            name: owner.name,
+            roles: owner.roles,
+            family: String::new(),
+            scopes: Some(owner.scopes),
+            signed_in: Duration::ZERO,
+        }))
+    }
+
+    /// Counts a request of somebody known.
+    fn count(&self, origin: &Origin, name: &str) -> Result<(), Problem> {
         self.limits
             .user
-            .take(&claims.sub, Instant::now())
+            .take(name, Instant::now())
             .map_err(|after| {
                 let why = "too many requests";
-                origin.note(self, Some(&claims.sub), AccessOutcome::RateLimited, why);
+                origin.note(self, Some(name), AccessOutcome::RateLimited, why);
                 Problem::too_many(after)
-            })?;
-        // Roles are read anew each time, so that taking one away works at once.
-        let roles = self
-            .store
-            .roles(&claims.sub, &claims.family)
-            .await?
-            .ok_or_else(|| refuse("the sign-in was revoked"))?;
-        Ok(Principal {
-            name: claims.sub,
-            roles,
-            family: claims.family,
-            operation: origin.operation.clone(),
-            address: origin.address.clone(),
-        })
+            })
     }
 }

@@ -8,13 +8,18 @@ mod access;
 mod app;
 mod auth;
 mod config;
+mod cores;
+mod document;
+mod gate;
 mod limits;
 mod metrics;
 mod password;
 mod problem;
+mod repeat;
 mod routes;
 mod store;
 mod token;
+mod trace;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
+pub use cores::{Because, Call, Cores, Detection, Evaluation, Question, Silence};
 pub use password::{TooShort, hash as hash_password};
 pub use problem::Problem;
 pub use store::{Store, User};
@@ -53,21 +59,29 @@ pub enum Error {
     Serve(#[from] std::io::Error),
 }
 
-/// Serves people until `stop`.
+/// Serves people until `stop`; `cores` answer what is not the gateway's to know, and `ready` is called once
+/// it listens.
 ///
 /// # Errors
 ///
 /// When it cannot start, or the server fails.
-pub async fn run(bus: Bus, config: Config, stop: CancellationToken) -> Result<(), Error> {
+pub async fn run(
+    bus: Bus,
+    config: Config,
+    cores: Arc<dyn Cores>,
+    ready: impl FnOnce(),
+    stop: CancellationToken,
+) -> Result<(), Error> {
     metrics::describe();
     let (recorder, writer) = access::recorder();
     let listen = config.listen;
-    let app = App::new(bus, config, recorder).await?;
+    let app = App::new(bus, config, recorder, cores).await?;
     let writing = tokio::spawn(writer.run(app.publisher.clone(), stop.clone()));
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| Error::Listen(listen, error))?;
     tracing::info!(%listen, "the gateway listens");
+    ready();
     let routes = routes::router(Arc::new(app)).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, routes)
         .with_graceful_shutdown(stop.cancelled_owned())

@@ -7,6 +7,8 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 
+use crate::problem::Problem;
+
 /// The shortest password that is taken (NIST SP 800-63B asks for 8 at least, 15 without a second factor).
 pub(crate) const MIN_LENGTH: usize = 12;
 
@@ -53,6 +55,20 @@ pub fn hash(password: &str) -> Result<String, TooShort> {
 }
 
 impl Passwords {
+    /// The hash of a new password.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, Problem> {
+        let unavailable = |error: &dyn std::fmt::Display| Problem::unavailable(error.to_string());
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        tokio::task::spawn_blocking(move || hash(&password))
+            .await
+            .map_err(|error| unavailable(&error))?
+            .map_err(|error| Problem::unprocessable(error.to_string()))
+    }
+
     /// Whether `password` is the one behind `hash`. Without a hash it takes as long and answers no, so
     /// that nobody learns which users there are.
     pub(crate) async fn verify(&self, password: String, hash: Option<String>) -> bool {

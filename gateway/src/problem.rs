@@ -7,6 +7,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::trace;
+
 /// A refused or failed request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -24,6 +26,9 @@ pub struct Problem {
     /// When it is worth trying again, seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    /// What the request log calls the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
 }
 
 impl Problem {
@@ -35,6 +40,7 @@ impl Problem {
             code,
             detail: detail.into(),
             retry_after: None,
+            trace_id: None,
         }
     }
 
@@ -55,11 +61,35 @@ impl Problem {
 
     /// 404: there is none.
     pub(crate) fn not_found(what: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            format!("there is no such {what}"),
-        )
+        Self::missing(format!("there is no such {what}"))
+    }
+
+    /// 405: nothing is done to that in this way.
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "that method is not for this path; see /api/docs";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    /// 408: it took too long.
+    pub(crate) fn timeout() -> Self {
+        let detail = "the request took too long; try again";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail)
+    }
+
+    /// 415: the body is not JSON.
+    pub(crate) fn not_json() -> Self {
+        let detail = "the body must be JSON, with `content-type: application/json`";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail)
+    }
+
+    /// 422: well-formed, but it cannot be done like that.
+    pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", detail)
+    }
+
+    /// 404, in other words.
+    pub(crate) fn missing(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
     /// 409: it is not in a state for that.
@@ -70,6 +100,11 @@ impl Problem {
     /// 413: too much at once.
     pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    /// 413: the body is longer than so many bytes.
+    pub(crate) fn body_too_large(most: usize) -> Self {
+        Self::too_large(format!("the body is larger than {most} bytes"))
     }
 
     /// 429: too often.
@@ -122,7 +157,8 @@ impl From<aegis_nats::PublishError> for Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        self.trace_id = trace::current();
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();

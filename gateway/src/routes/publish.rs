@@ -11,10 +11,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::access::now;
 use crate::app::App;
-use crate::auth::{ADMIN, OPERATOR, Principal};
+use crate::auth::Principal;
+use crate::document as shape;
 use crate::problem::Problem;
 use crate::routes::Body;
 
@@ -28,39 +30,51 @@ const MAX_FILL: f64 = 0.8;
 const MAX_AGE: Duration = Duration::from_secs(30);
 /// How long a sender waits for the bus.
 const WITHIN: Duration = Duration::from_secs(5);
-/// Who may publish. The role `service` is for systems.
-const PUBLISHERS: [&str; 3] = [ADMIN, OPERATOR, "service"];
 
 /// What was taken.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Taken {
+    /// The event.
+    #[schema(value_type = shape::EventId)]
     event: EventId,
+    /// Its sequence in AEGIS_INTAKE.
     sequence: u64,
+    /// Whether it had been taken before.
     duplicate: bool,
 }
 
 type Answer = Result<(StatusCode, Json<Taken>), Problem>;
 
-pub(crate) async fn metrics(
+/// Samples of one workload that Prometheus does not have.
+#[utoipa::path(
+    post, path = "/metrics", operation_id = "publish_metrics", tag = "publish",
+    request_body = shape::MetricBatch,
+    responses((status = 202, description = "It is on the way to ingest.", body = Taken))
+)]
+pub(super) async fn metrics(
     State(app): State<Arc<App>>,
     who: Principal,
     Body(batch): Body<MetricBatch>,
 ) -> Answer {
-    who.demand(&app, &PUBLISHERS)?;
     if let Some(why) = batch.refused_from_outside() {
-        return Err(Problem::invalid(why));
+        return Err(Problem::unprocessable(why));
     }
     take(&app, &who, "metrics", Event::Metric(batch)).await
 }
 
-pub(crate) async fn signals(
+/// What another system says of an object: an alert, a change, calls, log rates.
+#[utoipa::path(
+    post, path = "/signals", operation_id = "publish_signals", tag = "publish",
+    request_body = shape::Signal,
+    responses((status = 202, description = "It is on the way to ingest.", body = Taken))
+)]
+pub(super) async fn signals(
     State(app): State<Arc<App>>,
     who: Principal,
     Body(signal): Body<Signal>,
 ) -> Answer {
-    who.demand(&app, &PUBLISHERS)?;
     if let Some(why) = signal.refused_from_outside() {
-        return Err(Problem::invalid(why));
+        return Err(Problem::unprocessable(why));
     }
     take(&app, &who, "signals", Event::Signal(signal)).await
 }

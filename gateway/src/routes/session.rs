@@ -8,39 +8,59 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::{Origin, Principal};
+use crate::document as shape;
 use crate::problem::Problem;
 use crate::routes::Body;
 use crate::store::Rotation;
 use crate::token;
 
 /// Who signs in.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Credentials {
+    /// The name.
+    #[schema(example = "ann")]
     name: String,
+    /// The password.
+    #[schema(format = "password")]
     password: String,
 }
 
 /// A refresh token that is used.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Refresh {
+    /// The newest refresh token of the sign-in.
     refresh_token: String,
 }
 
 /// What a sign-in gives (RFC 6749, section 5.1).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Granted {
+    /// For `Authorization: Bearer`.
     access_token: String,
+    /// `Bearer`.
     token_type: &'static str,
+    /// How long the access token lives, seconds.
     expires_in: u64,
+    /// Works once, and gives the next pair.
     refresh_token: String,
 }
 
-pub(crate) async fn sign_in(
+/// Signs in with name and password.
+#[utoipa::path(
+    post, path = "/session", operation_id = "sign_in", tag = "access", security(()),
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "Signed in.", body = Granted),
+        (status = 401, description = "Wrong name or password.", body = shape::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn sign_in(
     State(app): State<Arc<App>>,
     origin: Origin,
     Body(credentials): Body<Credentials>,
@@ -77,7 +97,15 @@ pub(crate) async fn sign_in(
 }
 
 /// A refresh token works once. Used twice, one of the two users is a thief: the whole family ends.
-pub(crate) async fn refresh(
+#[utoipa::path(
+    post, path = "/session/refresh", operation_id = "refresh", tag = "access", security(()),
+    request_body = Refresh,
+    responses(
+        (status = 200, description = "The next pair of tokens.", body = Granted),
+        (status = 401, description = "The token is unknown, was used or has expired.", body = shape::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn refresh(
     State(app): State<Arc<App>>,
     origin: Origin,
     Body(body): Body<Refresh>,
@@ -102,7 +130,12 @@ pub(crate) async fn refresh(
     }
 }
 
-pub(crate) async fn sign_out(
+/// Ends the sign-in with all of its tokens.
+#[utoipa::path(
+    delete, path = "/session", operation_id = "sign_out", tag = "access",
+    responses((status = 204, description = "Signed out."))
+)]
+pub(super) async fn sign_out(
     State(app): State<Arc<App>>,
     who: Principal,
 ) -> Result<StatusCode, Problem> {
@@ -112,19 +145,33 @@ pub(crate) async fn sign_out(
 }
 
 /// Who the token says one is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Me {
+    /// The name.
     name: String,
+    /// The roles of now.
+    #[schema(value_type = shape::Roles)]
     roles: Vec<String>,
+    /// What the API key is for; none with a sign-in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<shape::Scopes>)]
+    scopes: Option<Vec<String>>,
 }
 
-pub(crate) async fn me(who: Principal) -> Json<Me> {
+/// Who the token or key says one is.
+#[utoipa::path(
+    get, path = "/whoami", operation_id = "whoami", tag = "access",
+    responses((status = 200, description = "Who one is.", body = Me))
+)]
+pub(super) async fn me(who: Principal) -> Json<Me> {
     Json(Me {
         name: who.name,
         roles: who.roles.into_iter().collect(),
+        scopes: who.scopes.map(|scopes| scopes.into_iter().collect()),
     })
 }
 
+/// A pair of tokens for somebody who is signed in.
 fn granted(app: &App, user: &str, family: &str, refresh_token: String) -> Json<Granted> {
     let (access_token, expires_in) = app.tokens.issue(user, family);
     Json(Granted {

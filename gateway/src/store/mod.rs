@@ -1,4 +1,9 @@
-//! PostgreSQL: the gateway's own tables of users and sign-ins, and the views that people read.
+//! PostgreSQL: the gateway's own tables of users, sign-ins, keys and invitations, and the views that people
+//! read.
+
+mod answers;
+mod invitations;
+mod keys;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,19 +15,27 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Row};
+use utoipa::ToSchema;
 
+pub(crate) use self::answers::Claim;
+pub(crate) use self::invitations::{Accepted, Invitation};
+use self::keys::RFC3339;
+pub(crate) use self::keys::{Key, NewKey};
 use crate::token::{fingerprint, random};
 use crate::{Config, Error};
 
 /// Connections to the database at most.
 const CONNECTIONS: u32 = 8;
 
+const ADD_USER: &str = "INSERT INTO gateway.users (name, password_hash, roles)
+    VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
+
 /// The gateway's database.
 #[derive(Clone, Debug)]
 pub struct Store(PgPool);
 
 /// A user, without their password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
     /// The name that they sign in with.
     pub name: String,
@@ -30,6 +43,15 @@ pub struct User {
     pub roles: Vec<String>,
     /// Whether they may not sign in.
     pub disabled: bool,
+}
+
+/// How somebody stands who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Their roles of now.
+    pub(crate) roles: BTreeSet<String>,
+    /// How long ago they signed in.
+    pub(crate) signed_in: Duration,
 }
 
 /// What became of a refresh token.
@@ -82,23 +104,29 @@ impl Store {
         password_hash: &str,
         roles: &[String],
     ) -> Result<bool, sqlx::Error> {
-        let added = sqlx::query(
-            "INSERT INTO gateway.users (name, password_hash, roles) VALUES ($1, $2, $3)
-             ON CONFLICT (name) DO NOTHING",
-        )
-        .bind(name)
-        .bind(password_hash)
-        .bind(roles)
-        .execute(&self.0)
-        .await?;
+        let added = sqlx::query(ADD_USER)
+            .bind(name)
+            .bind(password_hash)
+            .bind(roles)
+            .execute(&self.0)
+            .await?;
         Ok(added.rows_affected() == 1)
     }
 
-    /// All users.
-    pub(crate) async fn users(&self) -> Result<Vec<User>, sqlx::Error> {
-        let rows = sqlx::query("SELECT name, roles, disabled FROM gateway.users ORDER BY name")
-            .fetch_all(&self.0)
-            .await?;
+    /// Users after one name, in the order of names.
+    pub(crate) async fn users(
+        &self,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<User>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT name, roles, disabled FROM gateway.users
+             WHERE ($1::text IS NULL OR name > $1) ORDER BY name LIMIT $2",
+        )
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.0)
+        .await?;
         rows.into_iter()
             .map(|row| {
                 Ok(User {
@@ -149,22 +177,32 @@ impl Store {
         .await
     }
 
-    /// The roles of a user whose sign-in stands.
-    pub(crate) async fn roles(
+    /// How a user stands whose sign-in does.
+    pub(crate) async fn standing(
         &self,
         name: &str,
         family: &str,
-    ) -> Result<Option<BTreeSet<String>>, sqlx::Error> {
-        let roles: Option<Vec<String>> = sqlx::query_scalar(
-            "SELECT roles FROM gateway.users WHERE name = $1 AND NOT disabled AND EXISTS (
-               SELECT 1 FROM gateway.refresh_tokens
-               WHERE family = $2 AND user_name = $1 AND NOT revoked)",
+    ) -> Result<Option<Standing>, sqlx::Error> {
+        let row = sqlx::query(
+            "SELECT u.roles, extract(epoch FROM now() - f.begun)::float8 AS signed_in
+             FROM gateway.users u, LATERAL (
+               SELECT min(issued) AS begun, bool_or(revoked) AS revoked
+               FROM gateway.refresh_tokens WHERE family = $2 AND user_name = $1) f
+             WHERE u.name = $1 AND NOT u.disabled AND NOT f.revoked",
         )
         .bind(name)
         .bind(family)
         .fetch_optional(&self.0)
         .await?;
-        Ok(roles.map(|roles| roles.into_iter().collect()))
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let roles: Vec<String> = row.try_get("roles")?;
+        let signed_in: f64 = row.try_get("signed_in")?;
+        Ok(Some(Standing {
+            roles: roles.into_iter().collect(),
+            signed_in: Duration::from_secs_f64(signed_in.max(0.0)),
+        }))
     }
 
     /// Begins a sign-in; answers its family.
