@@ -77,6 +77,8 @@ pub async fn run(
     let listen = config.listen;
     let app = App::new(bus, config, recorder, cores).await?;
     let writing = tokio::spawn(writer.run(app.publisher.clone(), stop.clone()));
+    let (store, hearing) = (app.store.clone(), stop.clone());
+    tokio::spawn(async move { store.listen(&hearing).await });
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| Error::Listen(listen, error))?;

@@ -26,7 +26,8 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     let key = value.to_str().unwrap_or_default();
-    if key.is_empty() || key.len() > MAX_KEY {
+    let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if !visible || !(1..=MAX_KEY).contains(&key.len()) {
         return Err(Problem::invalid(format!(
             "`{HEADER}` is 1 to {MAX_KEY} visible ASCII characters"
         )));

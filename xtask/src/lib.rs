@@ -3,6 +3,7 @@
 //! The end-to-end tests use [`servers`] as well, so that `cargo test -p aegis-e2e` works on a machine
 //! where nothing was prepared.
 
+pub mod api_fuzz;
 pub mod fence;
 pub mod fuzz;
 pub mod kubernetes;

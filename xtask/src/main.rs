@@ -3,6 +3,7 @@
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use aegis_xtask::api_fuzz::ApiFuzz;
 use aegis_xtask::fuzz::fuzz;
 use aegis_xtask::kubernetes::{Programs, Standing};
 use aegis_xtask::servers::{self, Servers};
@@ -70,6 +71,11 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Ask a gateway what its API's document allows and forbids, and check each answer (Schemathesis).
+    #[command(
+        after_help = "Examples:\n  cargo xtask api-fuzz\n  cargo xtask api-fuzz --max-examples 500 --seed 7"
+    )]
+    ApiFuzz(ApiFuzz),
     /// A real Kubernetes control plane on this host.
     ///
     /// etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok, which plays the kubelets: no
@@ -125,6 +131,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, seconds } => {
             fuzz(&root(), target.as_deref(), Duration::from_secs(seconds))
         }
+        Task::ApiFuzz(fuzz) => fuzz.run(),
         Task::Kubernetes(wanted) => kubernetes(&wanted),
         Task::Soak(soak) => soak.run(),
         Task::Servers => servers(),

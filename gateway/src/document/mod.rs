@@ -118,7 +118,7 @@ fn complete(operation: &mut Value, method: &str, path: &str) {
         answers.extend(["400", "413", "415"]);
     }
     if operation.get("parameters").is_some() {
-        answers.push("400");
+        answers.extend(["400", "422"]);
     }
     if path.contains('{') {
         answers.push("404");

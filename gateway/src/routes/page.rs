@@ -82,7 +82,7 @@ impl Page {
 
 /// A cursor that we did not give.
 pub(crate) fn no_cursor() -> Problem {
-    Problem::invalid("`cursor` is not one of this list; take it from the header `Link`")
+    Problem::unprocessable("`cursor` is not one of this list; take it from the header `Link`")
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Page {
@@ -98,7 +98,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
             let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok()?;
             String::from_utf8(bytes)
                 .ok()
-                .filter(|text| !text.contains('\0'))
+                .filter(|text| !text.is_empty() && !text.contains('\0'))
         });
         let after = match decoded {
             Some(None) => return Err(no_cursor()),
@@ -150,7 +150,14 @@ mod tests {
             second.before_index().expect("an index").as_deref(),
             Some("8")
         );
-        for wrong in ["limit=0", "limit=501", "limit=x", "cursor=!", "cursor=AA"] {
+        for wrong in [
+            "limit=0",
+            "limit=501",
+            "limit=x",
+            "cursor=!",
+            "cursor=AA",
+            "cursor=",
+        ] {
             assert!(page(&format!("/things?{wrong}")).await.is_err(), "{wrong}");
         }
         let named = page("/things?cursor=YW5u").await.expect("valid");

@@ -2,12 +2,14 @@
 //! read.
 
 mod answers;
+mod hot;
 mod invitations;
 mod keys;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aegis_schemas::{EventId, is_this_host};
 use data_encoding::HEXLOWER;
@@ -15,9 +17,11 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Row};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 pub(crate) use self::answers::Claim;
+use self::hot::Hot;
 pub(crate) use self::invitations::{Accepted, Invitation};
 use self::keys::RFC3339;
 pub(crate) use self::keys::{Key, NewKey};
@@ -32,7 +36,7 @@ const ADD_USER: &str = "INSERT INTO gateway.users (name, password_hash, roles)
 
 /// The gateway's database.
 #[derive(Clone, Debug)]
-pub struct Store(PgPool);
+pub struct Store(PgPool, Arc<Hot>);
 
 /// A user, without their password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -90,7 +94,7 @@ impl Store {
             .connect_with(options.application_name("aegis-gateway"))
             .await
             .map_err(Error::Database)?;
-        Ok(Self(pool))
+        Ok(Self(pool, Arc::default()))
     }
 
     /// Adds a user; answers false if there is one of that name.
@@ -283,8 +287,30 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The rows of a query on the views as JSON objects, at most `limit`.
+    /// Hears of changes of the views until `stop`; nothing that was read is kept without it.
+    pub(crate) async fn listen(&self, stop: &CancellationToken) {
+        self.1.listen(&self.0, stop).await;
+    }
+
+    /// The rows of a query on the views as JSON objects, at most `limit`; from memory if nothing has changed
+    /// since they were read.
     pub(crate) async fn rows(
+        &self,
+        query: &'static str,
+        filters: &[Option<String>],
+        limit: i64,
+    ) -> Result<Vec<Value>, sqlx::Error> {
+        let (now, generation) = (Instant::now(), self.1.generation());
+        let question = (query, filters.to_vec(), limit);
+        if let Some(rows) = self.1.get(&question, now) {
+            return Ok(rows.to_vec());
+        }
+        let rows = self.read(query, filters, limit).await?;
+        self.1.put(question, generation, now, rows.clone().into());
+        Ok(rows)
+    }
+
+    async fn read(
         &self,
         query: &'static str,
         filters: &[Option<String>],
@@ -307,9 +333,12 @@ impl Store {
 
     /// What policy said to the event `cause`.
     pub(crate) async fn decision_of(&self, cause: EventId) -> Result<Option<Value>, sqlx::Error> {
-        let found = self
-            .rows(crate::routes::DECISION_OF, &[Some(cause.to_string())], 1)
-            .await?;
+        let cause = [Some(cause.to_string())];
+        let found = self.read(crate::routes::DECISION_OF, &cause, 1).await?;
+        if !found.is_empty() {
+            // Whoever waited for it sees it in whatever they read next, heard of or not.
+            self.1.changed();
+        }
         Ok(found.into_iter().next())
     }
 

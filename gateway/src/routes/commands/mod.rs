@@ -10,7 +10,7 @@ pub(super) mod proposals;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aegis_schemas::{CommandBody, EventId, Target};
+use aegis_schemas::{Cluster, CommandBody, EventId, Target};
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::{StatusCode, request::Parts};
@@ -95,6 +95,13 @@ impl FromRequestParts<Arc<App>> for Asked {
 
 impl Asked {
     async fn put(&self, target: Option<&Target>, reason: String, body: CommandBody) -> Answer {
+        let ours = &self.app.config.cluster;
+        if let Some(other) = cluster(&body).filter(|cluster| *cluster != ours) {
+            // No core would ever answer it.
+            return Err(Problem::unprocessable(format!(
+                "this gateway takes commands for the cluster `{ours}`, not for `{other}`"
+            )));
+        }
         let about = target.map(|target| &target.workload);
         let key = self.key.as_deref();
         let put = self.app.command(&self.who, about, reason, body, key);
@@ -116,5 +123,21 @@ impl Asked {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(None)
+    }
+}
+
+/// The cluster that a command names.
+const fn cluster(body: &CommandBody) -> Option<&Cluster> {
+    match body {
+        CommandBody::Request { target, .. } => Some(&target.workload.cluster),
+        CommandBody::Mode { scope, .. }
+        | CommandBody::Freeze { scope, .. }
+        | CommandBody::Unfreeze { scope } => Some(&scope.cluster),
+        CommandBody::KillSwitch { cluster } | CommandBody::Resume { cluster } => Some(cluster),
+        CommandBody::Approve { .. }
+        | CommandBody::Reject { .. }
+        | CommandBody::Undo { .. }
+        | CommandBody::Feedback { .. }
+        | CommandBody::Activate { .. } => None,
     }
 }
