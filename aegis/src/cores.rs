@@ -26,9 +26,9 @@ use crate::config::Config;
 #[derive(Debug)]
 pub(crate) struct Cores {
     permissions: Arc<Permissions>,
-    scorer: scorer::Config,
+    pub(crate) scorer: scorer::Config,
     database_url_file: PathBuf,
-    public_key_file: PathBuf,
+    pub(crate) public_key_file: PathBuf,
     reader: OnceCell<Reader>,
     /// The policy set that was asked last.
     rules: Mutex<Arc<Rules>>,
@@ -47,7 +47,7 @@ impl Cores {
     }
 
     /// The audit log, as the gateway's own user may read it.
-    async fn reader(&self) -> Result<&Reader, Silence> {
+    pub(crate) async fn reader(&self) -> Result<&Reader, Silence> {
         let connect = || Reader::connect_file(&self.database_url_file);
         self.reader.get_or_try_init(connect).await.map_err(silence)
     }
@@ -71,8 +71,20 @@ impl Cores {
                 return Ok(known);
             }
         }
+        let content = self.policy_set(digest).await?.ok_or_else(|| {
+            Silence::Unavailable(format!("the policy set {digest} is not on record"))
+        })?;
+        let rules = Rules::parse(&content)
+            .map_err(|error| Silence::Unavailable(format!("the policy set in force: {error}")))?;
+        let rules = Arc::new(rules);
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&rules);
+        Ok(rules)
+    }
+
+    /// The text of the policy set of that digest, from the command that activated it.
+    pub(crate) async fn policy_set(&self, digest: Digest) -> Result<Option<String>, Silence> {
         let commands = self.reader().await?.commands().await.map_err(silence)?;
-        let content = commands
+        Ok(commands
             .iter()
             .rev()
             .find_map(|record| match record.event() {
@@ -85,15 +97,7 @@ impl Cores {
                     _ => None,
                 },
                 _ => None,
-            });
-        let content = content.ok_or_else(|| {
-            Silence::Unavailable(format!("the policy set {digest} is not on record"))
-        })?;
-        let rules = Rules::parse(&content)
-            .map_err(|error| Silence::Unavailable(format!("the policy set in force: {error}")))?;
-        let rules = Arc::new(rules);
-        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&rules);
-        Ok(rules)
+            }))
     }
 
     fn last_rules(&self) -> Arc<Rules> {

@@ -39,7 +39,7 @@ pub struct Init {
     #[arg(long, value_name = "FOLDER")]
     tls: Option<PathBuf>,
     /// Where the gateway shall listen.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     gateway: SocketAddr,
     /// How to reach Kubernetes; without it the service account of the pod is used.
     #[arg(long, value_name = "FILE")]

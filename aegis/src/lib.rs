@@ -17,6 +17,7 @@ pub mod local;
 pub mod orders;
 pub mod people;
 pub mod provision;
+mod record;
 pub mod rehearse;
 pub mod replay;
 pub mod run;

@@ -14,11 +14,11 @@ use crate::session::Session;
 /// Signs in.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The password is read from the terminal, or from standard input.\n\nExamples:\n  aegis login --url http://127.0.0.1:8080 --name ann\n  aegis login --name ann < password.txt"
+    after_help = "The password is read from the terminal, or from standard input.\n\nExamples:\n  aegis login --url http://127.0.0.1:3000 --name ann\n  aegis login --name ann < password.txt"
 )]
 pub struct Login {
     /// The gateway's URL.
-    #[arg(long, env = "AEGIS_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, env = "AEGIS_URL", default_value = "http://127.0.0.1:3000")]
     url: String,
     /// The user's name.
     #[arg(long)]

@@ -21,11 +21,12 @@ pub const DATABASE: &str = "aegis";
 
 const ROLES: &str = include_str!("../migrations/roles.sql");
 const GUARD: &str = include_str!("../migrations/guard.sql");
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "log", include_str!("../migrations/0001_log.sql")),
     (2, "views", include_str!("../migrations/0002_views.sql")),
     (3, "gateway", include_str!("../migrations/0003_gateway.sql")),
     (4, "access", include_str!("../migrations/0004_access.sql")),
+    (5, "pages", include_str!("../migrations/0005_pages.sql")),
 ];
 
 /// Where the URLs of the services are.

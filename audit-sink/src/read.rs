@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use aegis_schemas::pipeline::Input;
-use aegis_schemas::{Digest, EventId, IncidentId, StandingOrders, Stream};
+use aegis_schemas::{
+    Digest, Entity, EventId, IncidentId, StandingOrders, Stream, Subject, Timestamp, metrics_of,
+};
 use bytes::Bytes;
 use sqlx::Row as _;
 use sqlx::postgres::{PgListener, PgPool, PgPoolOptions, PgRow};
@@ -275,6 +277,38 @@ impl Reader {
             all.insert(source, standing);
         }
         Ok(all)
+    }
+
+    /// Messages with samples of `entity` that came between two times, in the order of the log. When they are
+    /// more than `limit` every second or third is left out, evenly.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer or an entry cannot be read.
+    pub async fn samples(
+        &self,
+        entity: &Entity,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Record>, Error> {
+        let subject = Subject::metric(0, entity);
+        let rows = sqlx::query(
+            "SELECT e.idx, e.leaf, p.payload FROM (
+               SELECT idx, row_number() OVER (ORDER BY at DESC) AS place, count(*) OVER () AS all
+               FROM views.sampled
+               WHERE workload = $1 AND at BETWEEN audit.instant($2) AND audit.instant($3)
+             ) AS s JOIN audit.audit_entry e ON e.idx = s.idx
+             LEFT JOIN audit.audit_payload p ON p.idx = s.idx
+             WHERE (s.place - 1) % ((s.all + $4 - 1) / $4) = 0 ORDER BY e.idx",
+        )
+        .bind(metrics_of(subject.as_str()))
+        .bind(from.as_nanos())
+        .bind(to.as_nanos())
+        .bind(i64::from(limit.max(1)))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok(entry(row)?.record)).collect()
     }
 
     /// The first entry of an event.

@@ -16,7 +16,7 @@ use crate::{Error, views};
 const PAGE: i64 = 1_000;
 
 /// Each view and what identifies a row of it.
-const VIEWS: [(&str, &str); 10] = [
+const VIEWS: [(&str, &str); 11] = [
     ("incident", "incident"),
     ("incident_entry", "concat_ws(' ', incident, idx)"),
     ("decision", "decision"),
@@ -27,6 +27,7 @@ const VIEWS: [(&str, &str); 10] = [
     ("standing", "source"),
     ("statistics", "concat_ws(' ', hour, stream, kind)"),
     ("clock", "stream"),
+    ("sampled", "concat_ws(' ', workload, idx)"),
 ];
 
 /// What a comparison found.

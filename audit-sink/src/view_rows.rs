@@ -21,6 +21,7 @@ pub(crate) enum Table {
     Answer,
     Access,
     Standing,
+    Sampled,
 }
 
 impl Table {
@@ -75,6 +76,11 @@ impl Table {
                  SELECT * FROM jsonb_populate_recordset(NULL::views.access, $1::jsonb)
                  ON CONFLICT DO NOTHING"
             }
+            Self::Sampled => {
+                "INSERT INTO views.sampled
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.sampled, $1::jsonb)
+                 ON CONFLICT DO NOTHING"
+            }
             Self::Standing => {
                 "INSERT INTO views.standing
                  SELECT * FROM jsonb_populate_recordset(NULL::views.standing, $1::jsonb)
@@ -114,6 +120,16 @@ pub(crate) fn rows(idx: u64, record: &Record, meta: &Meta, event: &Event) -> Vec
         Event::Metric(_) | Event::Signal(_) | Event::Anomaly(_) | Event::DeadLetter(_) => {
             Vec::new()
         }
+    }
+}
+
+/// Where samples of a workload are. No body is decoded for it: the subject says whose they are.
+pub(crate) fn sampled(idx: u64, record: &Record, workload: &str) -> Row {
+    Row {
+        table: Table::Sampled,
+        key: idx.to_string(),
+        position: bigint_of(idx),
+        value: json!({ "workload": workload, "at": record.time, "idx": bigint_of(idx) }),
     }
 }
 
@@ -315,6 +331,10 @@ impl Here<'_> {
 }
 
 fn bigint(number: u64) -> impl Serialize {
+    bigint_of(number)
+}
+
+fn bigint_of(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

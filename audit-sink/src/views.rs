@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use aegis_schemas::{Kind, Stream, Timestamp};
+use aegis_schemas::{Kind, Stream, Timestamp, metrics_of};
 use serde_json::Value;
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
-use crate::view_rows::{Row, Table, rows};
+use crate::view_rows::{Row, Table, rows, sampled};
 use crate::{Error, Record};
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -29,6 +29,9 @@ impl Changes {
     /// When nobody can read the entry although Aegis wrote it; it still counts.
     pub fn add(&mut self, idx: u64, record: &Record, leaf: &[u8]) -> Result<(), String> {
         self.count(record, leaf.len());
+        if let (Stream::Metrics, Some(workload)) = (record.stream, metrics_of(&record.subject)) {
+            self.put(sampled(idx, record, workload));
+        }
         if !matches!(record.stream, Stream::Events) {
             return Ok(());
         }
@@ -186,7 +189,7 @@ fn is_about_data(error: &Error) -> bool {
 pub(crate) async fn clear(connection: &mut PgConnection) -> Result<(), Error> {
     sqlx::raw_sql(
         "TRUNCATE views.incident, views.incident_entry, views.decision, views.outcome, views.assessment,
-         views.answer, views.access, views.standing, views.statistics, views.clock",
+         views.answer, views.access, views.standing, views.statistics, views.clock, views.sampled",
     )
     .execute(connection)
     .await?;

@@ -1,19 +1,22 @@
 //! What every request handler shares.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aegis_nats::{Bus, Publisher, Stored};
 use aegis_schemas::header::Meta;
 use aegis_schemas::{
     AccessOutcome, Command, CommandBody, Entity, EntityKind, Event, EventId, Kind, Name, Subject,
 };
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::{Happened, Recorder, now};
 use crate::auth::Principal;
 use crate::cores::Cores;
 use crate::document::Document;
 use crate::limits::Limit;
+use crate::live::Live;
 use crate::password::Passwords;
 use crate::problem::Problem;
 use crate::store::Store;
@@ -22,6 +25,9 @@ use crate::{Config, Error};
 
 /// How long a person waits for the bus before they are told that it does not answer.
 const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether policy has answered.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The limits on requests.
 #[derive(Debug)]
@@ -45,6 +51,9 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) cores: Arc<dyn Cores>,
     pub(crate) document: Document,
+    pub(crate) live: Live,
+    /// Answers that never end by themselves end with it.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl App {
@@ -53,6 +62,7 @@ impl App {
         config: Config,
         access: Recorder,
         cores: Arc<dyn Cores>,
+        stopping: CancellationToken,
     ) -> Result<Self, Error> {
         let tokens = Tokens::load(
             &config.token_secret_file,
@@ -77,6 +87,8 @@ impl App {
                 cores.permits(call).is_ok()
             }),
             cores,
+            stopping,
+            live: Live::default(),
         })
     }
 
@@ -127,6 +139,22 @@ impl App {
             .publish(&subject, &meta, bytes.into(), Some(PUBLISH_WITHIN))
             .await?;
         Ok((id, stored))
+    }
+
+    /// What policy says to a command, if it says so within that time.
+    pub(crate) async fn decision_within(
+        &self,
+        command: EventId,
+        within: Duration,
+    ) -> Result<Option<Value>, Problem> {
+        let until = Instant::now() + within;
+        while Instant::now() < until {
+            if let Some(decision) = self.store.decision_of(command).await? {
+                return Ok(Some(decision));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(None)
     }
 
     /// What a command without an object is about: the cluster.

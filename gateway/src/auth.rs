@@ -145,6 +145,28 @@ struct Known {
 }
 
 impl App {
+    /// Who a browser's session secret says it is, while its sign-in stands.
+    pub(crate) async fn admit_session(
+        &self,
+        origin: &Origin,
+        secret: &str,
+    ) -> Result<Option<Principal>, Problem> {
+        let found = self.store.session(secret, &self.config).await?;
+        let Some((name, family, standing)) = found else {
+            return Ok(None);
+        };
+        self.count(origin, &name)?;
+        Ok(Some(Principal {
+            name,
+            roles: standing.roles,
+            family,
+            scopes: None,
+            signed_in: standing.signed_in,
+            operation: origin.operation.clone(),
+            address: origin.address.clone(),
+        }))
+    }
+
     /// Takes a request of nobody known from an address, unless it asks too often.
     pub(crate) fn welcome(&self, origin: &Origin) -> Result<(), Problem> {
         let taken = self.limits.address.take(&origin.address, Instant::now());

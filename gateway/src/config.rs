@@ -43,10 +43,10 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
             database_url_file: PathBuf::from("gateway.database-url"),
             token_secret_file: PathBuf::from("gateway.token-secret"),
-            issuer: "http://127.0.0.1:8080".to_owned(),
+            issuer: "http://127.0.0.1:3000".to_owned(),
             cluster: Cluster::parse("default").expect("a valid name"),
             access_lifetime: Duration::from_secs(600),
             refresh_idle: Duration::from_secs(24 * 3600),

@@ -14,6 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::document as shape;
+use crate::record::Record;
 
 /// Somebody who asks for an operation of the API.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +134,7 @@ pub enum Silence {
 }
 
 /// The cores that the gateway asks.
-pub trait Cores: Debug + Send + Sync {
+pub trait Cores: Record + Debug + Send + Sync {
     /// Whether somebody may ask for an operation at all.
     ///
     /// # Errors

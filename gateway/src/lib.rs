@@ -12,9 +12,12 @@ mod cores;
 mod document;
 mod gate;
 mod limits;
+mod live;
 mod metrics;
+mod pages;
 mod password;
 mod problem;
+mod record;
 mod repeat;
 mod routes;
 mod store;
@@ -32,6 +35,7 @@ pub use config::Config;
 pub use cores::{Because, Call, Cores, Detection, Evaluation, Question, Silence};
 pub use password::{TooShort, hash as hash_password};
 pub use problem::Problem;
+pub use record::{Entry, Point, Proven, Record, Trace, Unavailable};
 pub use store::{Store, User};
 
 /// Why the gateway does not run.
@@ -75,7 +79,8 @@ pub async fn run(
     metrics::describe();
     let (recorder, writer) = access::recorder();
     let listen = config.listen;
-    let app = App::new(bus, config, recorder, cores).await?;
+    let app = App::new(bus, config, recorder, cores, stop.clone()).await?;
+    let following = tokio::spawn(app.live.clone().run(app.store.clone(), stop.clone()));
     let writing = tokio::spawn(writer.run(app.publisher.clone(), stop.clone()));
     let (store, hearing) = (app.store.clone(), stop.clone());
     tokio::spawn(async move { store.listen(&hearing).await });
@@ -89,7 +94,7 @@ pub async fn run(
         .with_graceful_shutdown(stop.cancelled_owned())
         .await?;
     // Refusals of the last requests still reach the log.
-    let _ = writing.await;
+    let _ = tokio::join!(writing, following);
     Ok(())
 }
 

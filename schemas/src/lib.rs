@@ -52,6 +52,6 @@ pub use name::{Cluster, InvalidName, Name, Namespace};
 pub use outcome::{Outcome, OutcomePhase, RefusalCode};
 pub use signal::{Signal, SignalBody};
 pub use stage::{Misplaced, placed};
-pub use subject::{InvalidSubject, Stream, Subject, partition_of};
+pub use subject::{InvalidSubject, Stream, Subject, metrics_of, partition_of};
 pub use time::Timestamp;
 pub use warrant::{Approval, Warrant, WarrantTarget};

@@ -81,6 +81,17 @@ pub fn partition_of(entity: &Entity, partitions: u16) -> u16 {
     (u32::from_be_bytes([head[0], head[1], head[2], head[3]]) % u32::from(partitions)) as u16
 }
 
+/// Whose samples are published on `subject`: cluster, namespace and workload as they stand in it. `None`
+/// when it is not a subject of metrics.
+#[must_use]
+pub fn metrics_of(subject: &str) -> Option<&str> {
+    let (_partition, place) = subject
+        .strip_prefix(PREFIX)?
+        .strip_prefix(".metric.")?
+        .split_once('.')?;
+    Some(place)
+}
+
 /// A subject that a message is published on: `aegis.v1.<stage>.<kind…>.<cluster>.<namespace>.<workload>`.
 ///
 /// Dots in names become `_`, which no Kubernetes name contains; what has no namespace or workload

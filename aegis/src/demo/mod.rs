@@ -59,9 +59,13 @@ pub struct Demo {
     /// Where it keeps everything.
     #[arg(long, env = "AEGIS_DEMO_DIR", default_value = "target/demo")]
     dir: PathBuf,
-    /// The first of seven ports; 0 takes any that are free.
-    #[arg(long, default_value_t = 7710)]
-    port: u16,
+    /// The first of seven ports, which is the dashboard's; 0 takes any that are free. Without it the
+    /// dashboard is at 3000 and the others begin at 7711.
+    #[arg(long)]
+    port: Option<u16>,
+    /// Do not open the dashboard in a browser.
+    #[arg(long)]
+    no_open: bool,
 }
 
 impl Demo {
@@ -110,7 +114,7 @@ impl Demo {
         report: &mut Report,
         began: Timestamp,
     ) -> Result<()> {
-        let ports = Ports::from(self.port)?;
+        let ports = self.port.map_or_else(Ports::usual, Ports::from)?;
         let tool = Tool::new(place.config(), place.session())?;
         println!("scenario {}, seed {}", self.scenario, self.seed);
         println!("{}", profile::shown());
@@ -137,7 +141,7 @@ impl Demo {
         // The story does not wait for the sign-in, which takes a while: passwords are hashed slowly.
         let told = async {
             tokio::try_join!(
-                sign_in(&tool, &ports),
+                self.welcome(&tool, &ports),
                 self.watch(&mut story, report, &tool, began)
             )
         };
@@ -145,6 +149,16 @@ impl Demo {
             ended = told => ended.map(drop),
             death = stage.death() => Err(death),
         }
+    }
+
+    async fn welcome(&self, tool: &Tool, ports: &Ports) -> Result<()> {
+        let link = sign_in(tool, ports).await?;
+        println!("\ndashboard: {link}  (signs you in once)\n");
+        if !self.check && !self.no_open && std::io::stdout().is_terminal() && has_screen() {
+            // Whoever has no browser here has the link.
+            let _ = open::that_detached(&link);
+        }
+        Ok(())
     }
 
     async fn watch(
@@ -192,15 +206,23 @@ fn scenario(named: &str) -> Result<String> {
     Ok(file.display().to_string())
 }
 
-/// An operator with a password that nobody needs to know, signed in with the command that people use.
-async fn sign_in(tool: &Tool, ports: &Ports) -> Result<()> {
+/// Somebody with a password that nobody needs to know, signed in with the command that people use, and a
+/// link for their browser.
+async fn sign_in(tool: &Tool, ports: &Ports) -> Result<String> {
     let password = data_encoding::BASE64URL_NOPAD.encode(&crate::keys::random::<24>()?);
-    tool.run(&["users", "add", OPERATOR, "--role", "operator"], &password)
-        .await?;
+    let roles = ["--role", "operator", "--role", "admin"];
+    tool.run(
+        &[&["users", "add", OPERATOR], roles.as_slice()].concat(),
+        &password,
+    )
+    .await?;
     let url = format!("http://{}", ports.gateway);
     tool.run(&["login", "--url", &url, "--name", OPERATOR], &password)
         .await?;
-    Ok(())
+    let link = tool
+        .run(&["users", "link", OPERATOR, "--lives", "1h"], "")
+        .await?;
+    Ok(link.trim().to_owned())
 }
 
 fn introduce(ports: &Ports, tool: &Tool, place: &Place) {
@@ -216,6 +238,14 @@ fn introduce(ports: &Ports, tool: &Tool, place: &Place) {
         place.kubeconfigs().join("admin.kubeconfig").display()
     );
     println!("  Ctrl-C stops everything\n");
+}
+
+/// Whether a browser could be seen: elsewhere one would open in the terminal.
+fn has_screen() -> bool {
+    cfg!(any(target_os = "macos", target_os = "windows"))
+        || ["DISPLAY", "WAYLAND_DISPLAY"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some())
 }
 
 fn color() -> bool {

@@ -24,12 +24,32 @@ pub struct Ports {
 }
 
 impl Ports {
+    /// The dashboard at 3000 and the others from 7711 on.
+    ///
+    /// # Errors
+    ///
+    /// When one is in use; says which.
+    pub fn usual() -> Result<Self> {
+        Self::at(&[3000, 7711, 7712, 7713, 7714, 7715, 7716])
+    }
+
     /// From `first` on; any that are free when it is 0.
     ///
     /// # Errors
     ///
     /// When one is in use; says which.
     pub fn from(first: u16) -> Result<Self> {
+        if first == 0 {
+            return Self::at(&[0; 7]);
+        }
+        let last = first
+            .checked_add(6)
+            .context("--port is too high; seven ports from it on are used")?;
+        Self::at(&(first..=last).collect::<Vec<_>>())
+    }
+
+    /// These, each 0 of them any that is free.
+    fn at(wanted: &[u16]) -> Result<Self> {
         let names = [
             "the gateway",
             "metrics and health",
@@ -42,16 +62,13 @@ impl Ports {
         let mut found = Vec::new();
         // Kept until all are chosen, so that no free one is chosen twice.
         let mut held = Vec::new();
-        for (name, offset) in names.into_iter().zip(0..) {
-            if first == 0 {
+        for (name, port) in names.into_iter().zip(wanted.iter().copied()) {
+            if port == 0 {
                 let listener = free()?;
                 found.push(listener.local_addr()?);
                 held.push(listener);
                 continue;
             }
-            let port = first
-                .checked_add(offset)
-                .context("--port is too high; seven ports from it on are used")?;
             let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
                 Ok(listener) => listener,
                 Err(error) => bail!(

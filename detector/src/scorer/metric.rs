@@ -128,6 +128,13 @@ impl Metric {
         ((self.scale.forward(value) - self.mean) / spread).clamp(-1e6, 1e6)
     }
 
+    /// Between what a value is expected that is at most `width` scales off; nothing before that is known.
+    pub(super) fn band(&self, width: f64) -> Option<(f64, f64)> {
+        let spread = self.variance.max(0.0).sqrt().max(self.scale.floor);
+        let edge = |side: f64| self.scale.backward(side.mul_add(width * spread, self.mean));
+        (self.rows >= QUIET_ROWS).then(|| (edge(-1.0).max(0.0), edge(1.0)))
+    }
+
     /// How much more surprising it is than usual.
     pub(super) fn surprise(&self) -> f64 {
         self.deviation.abs().ln_1p() - self.habit

@@ -17,7 +17,9 @@ mod metric;
 mod multivariate;
 mod series;
 mod tally;
+mod trace;
 mod track;
 
 pub use self::config::{Config, Invalid};
 pub use self::core::{Scorer, State, Stats};
+pub use self::trace::{Seen, trace};

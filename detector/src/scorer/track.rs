@@ -116,6 +116,17 @@ impl Track {
         })
     }
 
+    /// The features of the newest row: name, value, and between what it is expected, `width` scales to
+    /// either side.
+    pub(super) fn features(
+        &self,
+        width: f64,
+    ) -> impl Iterator<Item = (String, f64, Option<(f64, f64)>)> {
+        self.metrics
+            .iter()
+            .filter_map(move |metric| Some((metric.full_name(), metric.level?, metric.band(width))))
+    }
+
     fn look(&mut self) {
         let metrics = &mut self.metrics;
         let mut seen = [false; MAX_FEATURES];

@@ -33,6 +33,7 @@ use crate::gate::{Caller, gate};
 use crate::problem::Problem;
 use crate::trace;
 
+pub(crate) use self::commands::halt::{engage, release};
 pub(crate) use self::parts::{Body, Id, Sought};
 
 /// The largest body of a request, bytes.
@@ -104,6 +105,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(read::audit::proof))
         .routes(routes!(read::audit::accesses))
         .routes(routes!(read::audit::statistics))
+        .routes(routes!(crate::live::events))
         .routes(routes!(read::audit::health))
         .routes(routes!(docs::document));
     OpenApiRouter::with_openapi(About::openapi()).nest(BASE, api)
@@ -120,6 +122,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app), gate))
         .split_for_parts();
     api.merge(docs::pages())
+        .merge(crate::pages::router())
         .fallback(|| async { Problem::not_found("route") })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(TimeoutLayer::with_status_code(

@@ -66,27 +66,8 @@ pub(super) async fn sign_in(
     Body(credentials): Body<Credentials>,
 ) -> Result<Json<Granted>, Problem> {
     let name = credentials.name;
-    let now = Instant::now();
-    let limited = app
-        .limits
-        .sign_in_address
-        .take(&origin.address, now)
-        .and_then(|()| app.limits.sign_in_account.take(&name, now));
-    if let Err(after) = limited {
-        origin.note(
-            &app,
-            Some(&name),
-            AccessOutcome::RateLimited,
-            "too many sign-ins",
-        );
-        return Err(Problem::too_many(after));
-    }
-    let hash = app.store.password_hash(&name).await?;
-    if !app.passwords.verify(credentials.password, hash).await {
-        let why = "wrong name or password";
-        origin.note(&app, Some(&name), AccessOutcome::Unauthenticated, why);
-        return Err(Problem::unauthenticated(why));
-    }
+    app.check_password(&origin, &name, &credentials.password)
+        .await?;
     let refresh_token = token::refresh();
     let family = app
         .store
@@ -94,6 +75,35 @@ pub(super) async fn sign_in(
         .await?;
     origin.note(&app, Some(&name), AccessOutcome::SignedIn, "");
     Ok(granted(&app, &name, &family, refresh_token))
+}
+
+impl App {
+    /// Whether somebody has that name and password; 401 if not, 429 when it is tried too often.
+    pub(crate) async fn check_password(
+        &self,
+        origin: &Origin,
+        name: &str,
+        password: &str,
+    ) -> Result<(), Problem> {
+        let now = Instant::now();
+        let limited = self
+            .limits
+            .sign_in_address
+            .take(&origin.address, now)
+            .and_then(|()| self.limits.sign_in_account.take(name, now));
+        if let Err(after) = limited {
+            let why = "too many sign-ins";
+            origin.note(self, Some(name), AccessOutcome::RateLimited, why);
+            return Err(Problem::too_many(after));
+        }
+        let hash = self.store.password_hash(name).await?;
+        if !self.passwords.verify(password.to_owned(), hash).await {
+            let why = "wrong name or password";
+            origin.note(self, Some(name), AccessOutcome::Unauthenticated, why);
+            return Err(Problem::unauthenticated(why));
+        }
+        Ok(())
+    }
 }
 
 /// A refresh token works once. Used twice, one of the two users is a thief: the whole family ends.

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use aegis_schemas::{EventId, is_this_host};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Row};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -33,6 +34,9 @@ const CONNECTIONS: u32 = 8;
 
 const ADD_USER: &str = "INSERT INTO gateway.users (name, password_hash, roles)
     VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
+
+/// Where the audit sink says that there is something new.
+const NEWS_CHANNEL: &str = "audit";
 
 /// The gateway's database.
 #[derive(Clone, Debug)]
@@ -326,9 +330,120 @@ impl Store {
             prepared = prepared.bind(filter.clone());
         }
         let rows = prepared.fetch_all(&self.0).await?;
-        rows.iter()
-            .map(|row| serde_json::from_str(row).map_err(|error| sqlx::Error::Decode(error.into())))
+        rows.iter().map(|row| as_json(row)).collect()
+    }
+
+    /// As [`Store::rows`], each as a `T`.
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        query: &'static str,
+        filters: &[Option<String>],
+        limit: i64,
+    ) -> Result<Vec<T>, sqlx::Error> {
+        let rows = self.rows(query, filters, limit).await?;
+        rows.into_iter()
+            .map(|row| {
+                serde_json::from_value(row).map_err(|error| sqlx::Error::Decode(error.into()))
+            })
             .collect()
+    }
+
+    /// The first row of a query as a `T`.
+    pub(crate) async fn read_one<T: DeserializeOwned>(
+        &self,
+        query: &'static str,
+        filters: &[Option<String>],
+    ) -> Result<Option<T>, sqlx::Error> {
+        Ok(self.read(query, filters, 1).await?.into_iter().next())
+    }
+
+    /// A listener for what the audit sink says is new.
+    pub(crate) async fn listen(&self) -> Result<PgListener, sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.0).await?;
+        listener.listen(NEWS_CHANNEL).await?;
+        Ok(listener)
+    }
+
+    /// The index of the log's last entry; -1 of an empty log.
+    pub(crate) async fn head(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("SELECT size - 1 FROM audit.audit_head")
+            .fetch_one(&self.0)
+            .await
+    }
+
+    /// Whose session a browser's secret is, while its sign-in stands: user, family, and how they stand.
+    pub(crate) async fn session(
+        &self,
+        secret: &str,
+        config: &Config,
+    ) -> Result<Option<(String, String, Standing)>, sqlx::Error> {
+        let found = sqlx::query(
+            "SELECT user_name, family, idle_until < now() + make_interval(secs => $2) AS aged
+             FROM gateway.refresh_tokens
+             WHERE hash = $1 AND NOT used AND NOT revoked AND idle_until > now() AND valid_until > now()",
+        )
+        .bind(fingerprint(secret))
+        .bind((config.refresh_idle - config.refresh_idle / 24).as_secs_f64())
+        .fetch_optional(&self.0)
+        .await?;
+        let Some(found) = found else { return Ok(None) };
+        let (user, family): (String, String) =
+            (found.try_get("user_name")?, found.try_get("family")?);
+        let Some(standing) = self.standing(&user, &family).await? else {
+            return Ok(None);
+        };
+        // Whoever is there stays signed in; one write now and then is enough for that.
+        if found.try_get("aged")? {
+            sqlx::query(
+                "UPDATE gateway.refresh_tokens SET idle_until = now() + make_interval(secs => $2)
+                 WHERE hash = $1",
+            )
+            .bind(fingerprint(secret))
+            .bind(config.refresh_idle.as_secs_f64())
+            .execute(&self.0)
+            .await?;
+        }
+        Ok(Some((user, family, standing)))
+    }
+
+    /// Makes a link that signs `user` in once, within `lives`; answers its secret. None: unknown user.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not take it.
+    pub async fn add_sign_in_link(
+        &self,
+        user: &str,
+        lives: Duration,
+    ) -> Result<Option<String>, sqlx::Error> {
+        let secret = crate::token::refresh();
+        let added = sqlx::query(
+            "INSERT INTO gateway.sign_in_links (hash, user_name, valid_until)
+             SELECT $1, name, now() + make_interval(secs => $3) FROM gateway.users
+             WHERE name = $2 AND NOT disabled",
+        )
+        .bind(fingerprint(&secret))
+        .bind(user)
+        .bind(lives.as_secs_f64())
+        .execute(&self.0)
+        .await?;
+        Ok((added.rows_affected() == 1).then_some(secret))
+    }
+
+    /// Uses a link up; answers whom it signs in.
+    pub(crate) async fn use_sign_in_link(
+        &self,
+        secret: &str,
+    ) -> Result<Option<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "UPDATE gateway.sign_in_links l SET used = true FROM gateway.users u
+             WHERE l.hash = $1 AND NOT l.used AND l.valid_until > now()
+               AND u.name = l.user_name AND NOT u.disabled
+             RETURNING l.user_name",
+        )
+        .bind(fingerprint(secret))
+        .fetch_optional(&self.0)
+        .await
     }
 
     /// What policy said to the event `cause`.
@@ -346,6 +461,11 @@ impl Store {
     pub(crate) async fn answers(&self) -> bool {
         sqlx::query("SELECT 1").execute(&self.0).await.is_ok()
     }
+}
+
+/// A row that came as JSON.
+fn as_json(row: &str) -> Result<Value, sqlx::Error> {
+    serde_json::from_str(row).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 async fn revoke(

@@ -1,10 +1,12 @@
 //! The kill switch.
 
+use aegis_nats::Stored;
 use aegis_nats::kv::{Halt, HaltState};
-use aegis_schemas::{CommandBody, Stream, Warrant};
+use aegis_schemas::{CommandBody, EventId, Stream, Warrant};
 
 use super::{Accepted, Answer, Asked, Wanted, Why};
 use crate::app::App;
+use crate::auth::Principal;
 use crate::problem::Problem;
 use crate::routes::Body;
 
@@ -16,19 +18,8 @@ use crate::routes::Body;
     responses((status = 202, description = "Stopped, and on the log.", body = Accepted))
 )]
 pub(in crate::routes) async fn stop(asked: Asked, Body(why): Body<Why>) -> Answer {
-    let app = &asked.app;
-    let cluster = app.config.cluster.clone();
-    let halt = Halt::new(&app.bus);
-    let engaged = halt.engage(&cluster).await.map_err(not_set)?;
-    let body = CommandBody::KillSwitch {
-        cluster: cluster.clone(),
-    };
-    let answer = asked.put(None, why.reason, body).await?;
-    // What was decided before the command stays void when work is resumed; what is decided after is not.
-    let fence = fence_of(app, answer.1.sequence).await?;
-    let settled = halt.settle(&cluster, engaged, fence).await;
-    settled.map_err(not_set)?;
-    Ok(answer)
+    let done = engage(&asked.app, &asked.who, why.reason, asked.key.as_deref()).await?;
+    asked.answer(done).await
 }
 
 /// Lets Aegis act again. What was decided before stays void.
@@ -38,7 +29,38 @@ pub(in crate::routes) async fn stop(asked: Asked, Body(why): Body<Why>) -> Answe
     responses((status = 202, description = "Resumed, and on the log.", body = Accepted))
 )]
 pub(in crate::routes) async fn resume(asked: Asked, Body(why): Body<Why>) -> Answer {
-    let app = &asked.app;
+    let done = release(&asked.app, &asked.who, why.reason, asked.key.as_deref()).await?;
+    asked.answer(done).await
+}
+
+/// Stops all acts.
+pub(crate) async fn engage(
+    app: &App,
+    who: &Principal,
+    reason: String,
+    key: Option<&str>,
+) -> Result<(EventId, Stored), Problem> {
+    let cluster = app.config.cluster.clone();
+    let halt = Halt::new(&app.bus);
+    let engaged = halt.engage(&cluster).await.map_err(not_set)?;
+    let body = CommandBody::KillSwitch {
+        cluster: cluster.clone(),
+    };
+    let (command, stored) = app.command(who, None, reason, body, key).await?;
+    // What was decided before the command stays void when work is resumed; what is decided after is not.
+    let fence = fence_of(app, stored.seq).await?;
+    let settled = halt.settle(&cluster, engaged, fence).await;
+    settled.map_err(not_set)?;
+    Ok((command, stored))
+}
+
+/// Lets Aegis act again.
+pub(crate) async fn release(
+    app: &App,
+    who: &Principal,
+    reason: String,
+    key: Option<&str>,
+) -> Result<(EventId, Stored), Problem> {
     let cluster = app.config.cluster.clone();
     let halt = Halt::new(&app.bus);
     let standing = halt
@@ -50,10 +72,10 @@ pub(in crate::routes) async fn resume(asked: Asked, Body(why): Body<Why>) -> Ans
     let body = CommandBody::Resume {
         cluster: cluster.clone(),
     };
-    let answer = asked.put(None, why.reason, body).await?;
+    let (command, stored) = app.command(who, None, reason, body, key).await?;
     // A crash between the two writes of the kill switch left every decision void for ever.
     let fence = match standing.state {
-        HaltState::ALL_VOID => fence_of(app, answer.1.sequence).await?,
+        HaltState::ALL_VOID => fence_of(app, stored.seq).await?,
         state => state.fence,
     };
     let released = halt.release(&cluster, standing.revision, fence).await;
@@ -63,7 +85,7 @@ pub(in crate::routes) async fn resume(asked: Asked, Body(why): Body<Why>) -> Ans
         ),
         error => not_set(error),
     })?;
-    Ok(answer)
+    Ok((command, stored))
 }
 
 /// The fence of the decision that the command at `sequence` would be.

@@ -8,8 +8,9 @@ pub(super) mod orders;
 pub(super) mod proposals;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use aegis_nats::Stored;
 use aegis_schemas::{Cluster, CommandBody, EventId, Target};
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -27,8 +28,6 @@ use crate::repeat;
 
 /// The longest that an answer waits for policy.
 const MAX_WAIT: Duration = Duration::from_secs(20);
-/// How often it looks.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How the answer is wanted.
 #[derive(Default, Deserialize, IntoParams)]
@@ -105,24 +104,17 @@ impl Asked {
         let about = target.map(|target| &target.workload);
         let key = self.key.as_deref();
         let put = self.app.command(&self.who, about, reason, body, key);
-        let (command, stored) = put.await?;
+        self.answer(put.await?).await
+    }
+
+    /// What is answered once a command is on the log.
+    async fn answer(&self, (command, stored): (EventId, Stored)) -> Answer {
         let accepted = Accepted {
             command,
             sequence: stored.seq,
-            decision: self.decision(command).await?,
+            decision: self.app.decision_within(command, self.wait).await?,
         };
         Ok((StatusCode::ACCEPTED, Json(accepted)))
-    }
-
-    async fn decision(&self, command: EventId) -> Result<Option<Value>, Problem> {
-        let until = Instant::now() + self.wait;
-        while Instant::now() < until {
-            if let Some(decision) = self.app.store.decision_of(command).await? {
-                return Ok(Some(decision));
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        Ok(None)
     }
 }
 

@@ -1,0 +1,82 @@
+//! How things are, on one page: what is wrong, what waits, what was done and whether it helped.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use serde::Deserialize;
+
+use super::frame::Frame;
+use super::rows::{Act, Approval, Incident};
+use super::visitor::Visitor;
+use super::words::thousands;
+use super::{Page, show};
+use crate::app::App;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview {
+    frame: Frame,
+    incidents: Vec<Incident>,
+    approvals: Vec<Approval>,
+    acts: Vec<Act>,
+    day: Counts,
+    week: Counts,
+    entries: String,
+}
+
+/// Acts of a while, by what became of them.
+#[derive(Debug, Deserialize)]
+struct Counts {
+    acts: i64,
+    verified: i64,
+    ineffective: i64,
+    regressed: i64,
+    refused: i64,
+    undone: i64,
+    incidents: i64,
+    resolved: i64,
+}
+
+impl Counts {
+    /// The share of judged acts that helped, percent.
+    fn share(&self) -> Option<i64> {
+        let judged = self.verified + self.ineffective + self.regressed;
+        (judged > 0).then(|| self.verified * 100 / judged)
+    }
+}
+
+pub(super) const OPEN_INCIDENTS: &str = "SELECT * FROM views.incident WHERE state = 'open'
+    ORDER BY array_position(ARRAY['critical', 'error', 'warning', 'info'], severity), opened_at DESC";
+pub(super) const OPEN_APPROVALS: &str =
+    "SELECT * FROM views.approval WHERE state = 'open' ORDER BY asked_at";
+const COUNTS: &str = "SELECT count(*) AS acts,
+    count(*) FILTER (WHERE state = 'verified') AS verified,
+    count(*) FILTER (WHERE state = 'ineffective') AS ineffective,
+    count(*) FILTER (WHERE state = 'regressed') AS regressed,
+    count(*) FILTER (WHERE state IN ('refused', 'failed')) AS refused,
+    count(*) FILTER (WHERE undo_of IS NOT NULL) AS undone,
+    (SELECT count(*) FROM views.incident WHERE opened_at > now() - $1::interval) AS incidents,
+    (SELECT count(*) FROM views.incident WHERE opened_at > now() - $1::interval AND state = 'resolved') AS resolved
+    FROM views.act WHERE decided_at > now() - $1::interval";
+
+pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page {
+    visitor.who.demand(&app, "list_incidents")?;
+    let frame = Frame::around(&app, &visitor, "overview", "Overview").await?;
+    let store = &app.store;
+    let counts = async |while_: &str| {
+        let found: Option<Counts> = store.read_one(COUNTS, &[Some(while_.to_owned())]).await?;
+        found.ok_or(sqlx::Error::RowNotFound)
+    };
+    show(&Overview {
+        incidents: store.read(OPEN_INCIDENTS, &[], 12).await?,
+        approvals: store.read(OPEN_APPROVALS, &[], 12).await?,
+        acts: store
+            .read(super::acts::ACTS, &[None, None, None], 8)
+            .await?,
+        day: counts("24 hours").await?,
+        week: counts("7 days").await?,
+        entries: thousands(frame.idx + 1),
+        frame,
+    })
+}

@@ -1,0 +1,148 @@
+//! What Aegis may do: the policy set that holds, its digest, modes and freezes, who may ask for what.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::frame::Frame;
+use super::visitor::Visitor;
+use super::words::When;
+use super::{Page, show};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::record::Unavailable;
+
+const STANDING: &str = "SELECT * FROM views.standing ORDER BY position DESC";
+const SPOKE: &str = "SELECT r->>'policy' AS policy, count(*) AS times, max(decided_at) AS last
+    FROM views.decision, jsonb_array_elements(reasons) AS r
+    WHERE decided_at > now() - interval '7 days' GROUP BY 1 ORDER BY 2 DESC";
+
+/// What holds.
+#[derive(Debug, Deserialize)]
+pub(super) struct Standing {
+    at: jiff::Timestamp,
+    pub(super) policy: String,
+    modes: Vec<(Value, String)>,
+    freezes: Vec<(Value, String)>,
+}
+
+impl Standing {
+    pub(super) async fn now(app: &App) -> Result<Option<Self>, Problem> {
+        Ok(app.store.read_one(STANDING, &[]).await?)
+    }
+
+    fn said(&self) -> When {
+        When(self.at)
+    }
+
+    /// Scopes with their modes.
+    pub(super) fn modes(&self) -> Vec<(String, &str)> {
+        self.modes
+            .iter()
+            .map(|(scope, mode)| (scope_in_words(scope), mode.as_str()))
+            .collect()
+    }
+
+    /// Scopes with the ends of their freezes.
+    pub(super) fn freezes(&self) -> Vec<(String, Option<When>)> {
+        self.freezes
+            .iter()
+            .map(|(scope, until)| (scope_in_words(scope), until.parse().ok().map(When)))
+            .collect()
+    }
+}
+
+/// How often a policy or guard spoke.
+#[derive(Debug, Deserialize)]
+struct Spoke {
+    policy: String,
+    times: i64,
+    last: jiff::Timestamp,
+}
+
+impl Spoke {
+    fn last(&self) -> When {
+        When(self.last)
+    }
+}
+
+/// A file of the policy set.
+struct File {
+    name: String,
+    text: String,
+}
+
+#[derive(Template)]
+#[template(path = "policies.html")]
+struct Policies {
+    frame: Frame,
+    standing: Option<Standing>,
+    files: Vec<File>,
+    missing: Option<String>,
+    spoke: Vec<Spoke>,
+}
+
+pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page {
+    visitor.who.demand(&app, "get_orders")?;
+    let standing = Standing::now(&app).await?;
+    let (mut files, mut missing) = (Vec::new(), None);
+    if let Some(standing) = &standing {
+        match app.cores.policy_set(&standing.policy).await {
+            Ok(content) => files = files_of(&content),
+            Err(Unavailable::NotFound(_)) => {
+                missing = Some(
+                    "the policy set is not on record: it was activated before this log began"
+                        .to_owned(),
+                );
+            }
+            Err(error) => missing = Some(error.to_string()),
+        }
+    }
+    show(&Policies {
+        frame: Frame::around(&app, &visitor, "policies", "Policies").await?,
+        spoke: app.store.read(SPOKE, &[], 40).await?,
+        standing,
+        files,
+        missing,
+    })
+}
+
+/// A policy set is one text of its files, each under a line `=== NAME ===`.
+fn files_of(content: &str) -> Vec<File> {
+    let mut files: Vec<File> = Vec::new();
+    for line in content.lines() {
+        let named = line
+            .strip_prefix("=== ")
+            .and_then(|rest| rest.strip_suffix(" ==="));
+        match (named, files.last_mut()) {
+            (Some(name), _) => files.push(File {
+                name: name.to_owned(),
+                text: String::new(),
+            }),
+            (None, Some(file)) => {
+                file.text.push_str(line);
+                file.text.push('\n');
+            }
+            (None, None) => files.push(File {
+                name: "policy set".to_owned(),
+                text: format!("{line}\n"),
+            }),
+        }
+    }
+    files
+}
+
+fn scope_in_words(scope: &Value) -> String {
+    let part = |name: &str| scope[name].as_str();
+    let mut said = part("cluster").unwrap_or("everything").to_owned();
+    if let Some(namespace) = part("namespace") {
+        said = format!("{said}/{namespace}");
+    }
+    if let Some(action) = part("action") {
+        said = format!("{said}, {} only", super::words::spoken(action));
+    }
+    said
+}
