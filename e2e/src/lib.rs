@@ -5,6 +5,7 @@ pub mod attack;
 mod binary;
 pub mod bounds;
 pub mod broker;
+mod browser;
 mod clock;
 mod control_plane;
 pub mod forge;
@@ -17,6 +18,7 @@ mod stack;
 mod watch;
 mod witness;
 
+pub use browser::{Browser, Look};
 pub use clock::Clock;
 pub use control_plane::ControlPlane;
 pub use ground::Ground;

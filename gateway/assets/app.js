@@ -102,17 +102,19 @@ function follow() {
   addEventListener("pagehide", () => source.close());
 }
 
-// Parts that take longer are loaded after the page.
+// Parts that take longer are loaded after the page, and again while it lives, unless somebody looks closely.
+const AGAIN_MS = 5000;
 async function load(part) {
-  if (part.dataset.loaded) return;
-  part.dataset.loaded = "1";
+  if (Date.now() - (part.dataset.loaded || 0) < AGAIN_MS || part.matches(":hover")) return;
+  part.dataset.loaded = Date.now();
   try {
     const answer = await fetch(part.dataset.load);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const loaded = page.getElementById("loaded");
-    if (loaded) part.replaceChildren(...loaded.childNodes);
+    if (!answer.ok) return;
+    const loaded = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("loaded");
+    if (!loaded) return;
+    part.replaceChildren(...loaded.childNodes);
     crosshair(part);
-  } catch { delete part.dataset.loaded; }
+  } catch { /* with the next news */ }
 }
 
 // One crosshair over all charts of a page.

@@ -32,10 +32,10 @@ const PAGE: i64 = 1_000;
 /// A comment this often keeps proxies from closing a quiet connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// The kinds of events, and the rows that they are.
+/// The kinds of events, and the rows that they are: one row for an entry of the log.
 const NEWS: &str = "
     SELECT idx, 'incident' AS kind, incident, to_jsonb(i) AS row FROM views.incident i WHERE idx > $1::bigint
-    UNION ALL SELECT idx, 'decision', incident, to_jsonb(d) FROM views.decision d WHERE idx > $1::bigint
+    UNION ALL SELECT idx, 'decision', incident, to_jsonb(d) FROM views.decision d WHERE idx > $1::bigint AND verdict <> 'standing'
     UNION ALL SELECT idx, 'outcome', incident, to_jsonb(o) FROM views.outcome o WHERE idx > $1::bigint
     UNION ALL SELECT idx, 'assessment', incident, to_jsonb(a) FROM views.assessment a WHERE idx > $1::bigint
     UNION ALL SELECT idx, 'answer', NULL, to_jsonb(w) FROM views.answer w WHERE idx > $1::bigint

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub use debian::{faketime, prometheus};
+pub use debian::{Chromium, chromium, faketime, prometheus};
 
 /// The oldest nats-server that Aegis runs with.
 const NATS_FLOOR: (u32, u32, u32) = (2, 15, 1);

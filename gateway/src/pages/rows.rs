@@ -183,6 +183,15 @@ impl Approval {
         self.state == "open"
     }
 
+    /// Its state in a word.
+    pub(super) fn said(&self) -> &str {
+        if self.is_open() {
+            "waiting"
+        } else {
+            &self.state
+        }
+    }
+
     pub(super) fn what(&self) -> &str {
         self.description.as_deref().unwrap_or("act")
     }

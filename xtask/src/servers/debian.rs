@@ -26,6 +26,56 @@ pub fn prometheus() -> Result<PathBuf> {
     Ok(unpacked("prometheus", "AEGIS_PROMETHEUS")?.join("usr/bin/prometheus"))
 }
 
+/// A browser and the program that drives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chromium {
+    /// The browser.
+    pub browser: PathBuf,
+    /// Its WebDriver.
+    pub driver: PathBuf,
+}
+
+/// Chromium and its driver: `AEGIS_CHROMIUM` and `AEGIS_CHROMEDRIVER`, those on PATH, or Debian's packages,
+/// which need so many libraries that only root can install them.
+///
+/// # Errors
+///
+/// When there is none and it cannot be installed.
+pub fn chromium() -> Result<Chromium> {
+    let _fetching = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
+    let find = || -> Result<Option<Chromium>> {
+        let browser = named("AEGIS_CHROMIUM")?.or_else(|| on_path("chromium"));
+        let driver = named("AEGIS_CHROMEDRIVER")?.or_else(|| on_path("chromedriver"));
+        Ok(browser
+            .zip(driver)
+            .map(|(browser, driver)| Chromium { browser, driver }))
+    };
+    if let Some(found) = find()? {
+        return Ok(found);
+    }
+    eprintln!("installing Debian's packages chromium and chromium-driver");
+    let apt = |arguments: &[&str]| {
+        Command::new("apt-get")
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
+    let install = || {
+        let packages = ["chromium", "chromium-driver"];
+        apt(&[
+            ["install", "--quiet", "--yes", "--no-install-recommends"].as_slice(),
+            &packages,
+        ]
+        .concat())
+    };
+    ensure!(
+        install() || (apt(&["update", "--quiet"]) && install()),
+        "a browser is missing: install it (Debian: `apt install chromium chromium-driver`), or name it and its driver with AEGIS_CHROMIUM and AEGIS_CHROMEDRIVER"
+    );
+    find()?.context("Debian's packages brought no browser")
+}
+
 /// The library that gives a program another wall clock when it is preloaded: `AEGIS_FAKETIME`, or the one
 /// of Debian's package.
 ///

@@ -1,0 +1,457 @@
+//! The dashboard in a real browser: a newcomer signs in by a link, watches an incident appear and heal
+//! without a reload, approves the next one by keyboard and has its record verified.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::Duration;
+
+use aegis_e2e::{Browser, Look, Options, Stack};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(20);
+/// By when an incident is healed and its act is judged.
+const HEALED: Duration = Duration::from_secs(90);
+
+/// An expression that is true when something that a selector finds has that text.
+fn says(selector: &str, text: &str) -> String {
+    format!(
+        "[...document.querySelectorAll({selector:?})].some(e => e.textContent.includes({text:?}))"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_sees_an_incident_heal_and_approves_the_next_by_keyboard() {
+    let stack = Stack::start(Options::scenario("demo").fault_at(12))
+        .await
+        .unwrap();
+    stack.person("ada", &["operator"]).await.unwrap();
+    let link = stack.aegis(&["users", "link", "ada"]).await.unwrap();
+    let home = stack.gateway();
+    let browser = Browser::start().await.unwrap();
+    browser.look(Look::Dark).await.unwrap();
+
+    // Whoever is not signed in is asked to, and comes back to where they wanted to go.
+    browser.open(&format!("{home}/acts")).await.unwrap();
+    browser
+        .until(
+            "the sign-in page",
+            "location.href.endsWith('/sign-in?next=/acts')",
+            SOON,
+        )
+        .await
+        .unwrap();
+    browser.shoot("sign-in-dark").await.unwrap();
+
+    // The link signs in by one click, and once.
+    browser.open(link.trim()).await.unwrap();
+    browser.click("button").await.unwrap();
+    browser
+        .until("the overview", &says("h1", "Overview"), SOON)
+        .await
+        .unwrap();
+    browser
+        .until("the stream of events", "document.querySelector('#live:not([hidden])') && document.querySelector('#live').textContent === 'live'", SOON)
+        .await
+        .unwrap();
+    // A reload would lose this.
+    browser
+        .until("a mark", "(window.marked = true)", SOON)
+        .await
+        .unwrap();
+
+    // An incident appears, its act is verified and it is resolved, on the open page.
+    browser
+        .until("an incident", &says("main td a", "deployment/cart"), HEALED)
+        .await
+        .unwrap();
+    browser.shoot("overview-dark").await.unwrap();
+    browser
+        .until("a verified act", &says("main .state", "verified"), HEALED)
+        .await
+        .unwrap();
+    browser
+        .until("no reload", "window.marked", SOON)
+        .await
+        .unwrap();
+
+    // The second one waits for a yes: go to approvals, take the first, look, say yes, all by keyboard.
+    browser
+        .until("an ask", "document.querySelector('.card.ask')", HEALED)
+        .await
+        .unwrap();
+    browser.shoot("overview-asks-dark").await.unwrap();
+    browser.keys("ga").await.unwrap();
+    browser
+        .until("the approvals", &says("h1", "Approvals"), SOON)
+        .await
+        .unwrap();
+    browser.keys("j").await.unwrap();
+    browser
+        .until("a row", "document.querySelector('[data-row].here')", SOON)
+        .await
+        .unwrap();
+    browser.keys("\u{e007}").await.unwrap();
+    browser
+        .until("the question", "document.querySelector('#approve')", SOON)
+        .await
+        .unwrap();
+    for (look, name) in [
+        (Look::Phone, "phone"),
+        (Look::Light, "light"),
+        (Look::Dark, "dark"),
+    ] {
+        browser.look(look).await.unwrap();
+        browser.shoot(&format!("approval-{name}")).await.unwrap();
+    }
+    browser.keys("y").await.unwrap();
+    browser
+        .until("the focus", "document.activeElement.id === 'approve'", SOON)
+        .await
+        .unwrap();
+    browser.keys("\u{e007}").await.unwrap();
+    browser
+        .until("the answer", &says("main .state", "approved"), SOON)
+        .await
+        .unwrap();
+
+    // What came of it, live, with its charts.
+    browser.click("main a.button").await.unwrap();
+    browser
+        .until("the incident", &says("h1", "payments"), SOON)
+        .await
+        .unwrap();
+    browser
+        .until("a verified act", &says("main .state", "verified"), HEALED)
+        .await
+        .unwrap();
+    browser
+        .until(
+            "its charts",
+            "document.querySelectorAll('svg.chart path.line').length > 1",
+            SOON,
+        )
+        .await
+        .unwrap();
+    for (look, name) in [
+        (Look::Phone, "phone"),
+        (Look::Light, "light"),
+        (Look::Dark, "dark"),
+    ] {
+        browser.look(look).await.unwrap();
+        browser.shoot(&format!("incident-{name}")).await.unwrap();
+    }
+    browser
+        .until(
+            "the charts in view",
+            "(document.querySelector('#charts').scrollIntoView(), true)",
+            SOON,
+        )
+        .await
+        .unwrap();
+    browser.shoot("charts-dark").await.unwrap();
+
+    // Its record holds.
+    browser.keys("gc").await.unwrap();
+    browser
+        .until("the acts", &says("h1", "Acts"), SOON)
+        .await
+        .unwrap();
+    browser.keys("gu").await.unwrap();
+    browser
+        .until("the record", &says("h1", "Audit"), SOON)
+        .await
+        .unwrap();
+    browser
+        .open(&format!("{home}/audit?kind=aegis.outcome.v1"))
+        .await
+        .unwrap();
+    browser.click("tbody a").await.unwrap();
+    browser
+        .until("an entry", "document.querySelector('#verify')", SOON)
+        .await
+        .unwrap();
+    browser.keys("v").await.unwrap();
+    browser
+        .until(
+            "the proof",
+            "document.querySelector('#proof.verified')",
+            SOON,
+        )
+        .await
+        .unwrap();
+    browser.shoot("entry-dark").await.unwrap();
+    for page in ["incidents", "acts", "audit", "policies", "admin"] {
+        browser.open(&format!("{home}/{page}")).await.unwrap();
+        browser
+            .until("a page", "document.querySelector('h1')", SOON)
+            .await
+            .unwrap();
+        browser.shoot(&format!("{page}-dark")).await.unwrap();
+    }
+
+    let complaints = browser.complaints().await.unwrap();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    let asked = browser.asked_for().await.unwrap();
+    // What is the browser's own goes to no host.
+    let hosts = asked.iter().filter(|url| url.starts_with("http"));
+    let (ours, elsewhere): (Vec<_>, Vec<_>) = hosts.partition(|url| url.starts_with(&home));
+    assert!(!ours.is_empty() && elsewhere.is_empty(), "{elsewhere:#?}");
+
+    // A used link opens nothing, and nobody gets in without a session.
+    browser.click(".who button").await.unwrap();
+    browser
+        .until("the sign-in page", "location.pathname === '/sign-in'", SOON)
+        .await
+        .unwrap();
+    browser.open(link.trim()).await.unwrap();
+    browser.click("button").await.unwrap();
+    browser
+        .until("the refusal", &says("p", "the link was used"), SOON)
+        .await
+        .unwrap();
+    browser.quit().await.unwrap();
+    stack.stop().await;
+}
+
+/// What a browser would send with a form of our own page.
+struct Visitor {
+    client: reqwest::Client,
+    home: String,
+    cookie: String,
+}
+
+impl Visitor {
+    async fn page(&self, path: &str) -> reqwest::Response {
+        let asked = self.client.get(format!("{}{path}", self.home));
+        asked.header("cookie", &self.cookie).send().await.unwrap()
+    }
+
+    async fn send(&self, path: &str, fields: &[(&str, &str)], from: &str) -> StatusCode {
+        let body: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let asked = self
+            .client
+            .post(format!("{}{path}", self.home))
+            .header("cookie", &self.cookie)
+            .header("sec-fetch-site", from)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.join("&"));
+        asked.send().await.unwrap().status()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forms_of_other_sites_and_roles_without_the_right_change_nothing() {
+    let roles = ["audit-sink", "ingest", "policy", "gateway"];
+    let stack = Stack::start(Options::scenario("healthy-day").roles(&roles))
+        .await
+        .unwrap();
+    stack.person("ada", &["operator"]).await.unwrap();
+    stack.person("eve", &["auditor"]).await.unwrap();
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let home = stack.gateway();
+    let mut visitors = Vec::new();
+    for name in ["ada", "eve"] {
+        let answer = client
+            .post(format!("{home}/sign-in"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!(
+                "name={name}&password=correct+horse+battery+staple&next=//evil.example"
+            ))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        assert_eq!(answer.headers()["location"], "/", "no way to another site");
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+        assert!(cookie.contains("; HttpOnly; SameSite=Strict"), "{cookie}");
+        visitors.push(Visitor {
+            client: client.clone(),
+            home: home.clone(),
+            cookie: cookie.split(';').next().unwrap().to_owned(),
+        });
+    }
+    let [ada, eve] = visitors.as_slice() else {
+        panic!("two visitors")
+    };
+
+    let page = ada.page("/admin").await;
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self'"));
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let csrf_of = |text: &str| {
+        let begin = text.split("name=\"csrf\" value=\"").nth(1).unwrap();
+        begin.split('"').next().unwrap().to_owned()
+    };
+    let hers = csrf_of(&page.text().await.unwrap());
+    let other = csrf_of(&eve.page("/admin").await.text().await.unwrap());
+
+    let freeze = |csrf: &str| vec![("for", "5".to_owned()), ("csrf", csrf.to_owned())];
+    for (who, csrf, from, said) in [
+        (ada, "", "same-origin", StatusCode::FORBIDDEN),
+        (ada, other.as_str(), "same-origin", StatusCode::FORBIDDEN),
+        (ada, hers.as_str(), "cross-site", StatusCode::FORBIDDEN),
+        (eve, other.as_str(), "same-origin", StatusCode::FORBIDDEN),
+        (ada, hers.as_str(), "same-origin", StatusCode::SEE_OTHER),
+    ] {
+        let fields = freeze(csrf);
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (*a, b.as_str())).collect();
+        assert_eq!(
+            who.send("/admin/freeze", &fields, from).await,
+            said,
+            "{csrf} {from}"
+        );
+    }
+    // Only the last of them froze anything, and everybody sees it.
+    let seen = eve.page("/policies").await.text().await.unwrap();
+    assert!(!seen.contains("Nothing is frozen"));
+
+    // Hostile paths and queries are refused in words, and none of them is a 500.
+    for path in [
+        "/incidents?after=%27%3B+DROP+TABLE&severity=%3Cscript%3E",
+        "/incidents/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+        "/approvals/nothing",
+        "/audit/99999999999999",
+        "/audit/-1",
+        "/audit?before=99999999999999999999999",
+        "/audit?q=%00",
+        "/assets/..%2f..%2fCargo.toml",
+    ] {
+        let answer = ada.page(path).await;
+        assert!(
+            answer.status().as_u16() < 500,
+            "{path}: {}",
+            answer.status()
+        );
+        let text = answer.text().await.unwrap();
+        assert!(!text.contains("<script>"), "{path}");
+    }
+
+    // Signed out, the cookie is worth nothing.
+    assert_eq!(
+        ada.send("/sign-out", &[("csrf", &hers)], "same-origin")
+            .await,
+        StatusCode::SEE_OTHER
+    );
+    let answer = ada.page("/").await;
+    assert_eq!(answer.headers()["location"], "/sign-in");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_listeners_hear_of_it_and_one_that_comes_back_misses_nothing() {
+    let roles = ["audit-sink", "ingest", "policy", "gateway"];
+    let options = Options::scenario("healthy-day")
+        .roles(&roles)
+        .setting("GATEWAY__PER_USER", "100000")
+        .setting("GATEWAY__PER_ADDRESS", "100000");
+    let stack = Stack::start(options).await.unwrap();
+    stack.person("ada", &["operator"]).await.unwrap();
+    let client = reqwest::Client::new();
+    let api = format!("{}/api/v1", stack.gateway());
+    let credentials = json!({"name": "ada", "password": "correct horse battery staple"});
+    let granted = client
+        .post(format!("{api}/session"))
+        .json(&credentials)
+        .send()
+        .await
+        .unwrap();
+    let granted: Value = granted.json().await.unwrap();
+    let token = granted["access_token"].as_str().unwrap().to_owned();
+    let listen = |after: Option<String>| {
+        let mut asked = client
+            .get(format!("{api}/events?kinds=standing"))
+            .bearer_auth(&token);
+        if let Some(after) = after {
+            asked = asked.header("last-event-id", after);
+        }
+        async move {
+            let answer = asked.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            Ear::of(answer)
+        }
+    };
+    let mut ears = Vec::new();
+    for _ in 0..1_000 {
+        ears.push(listen(None).await);
+    }
+    let freeze = |namespace: &str| {
+        let scope = json!({"cluster": "demo", "namespace": namespace});
+        let body = json!({"scope": scope, "until": "2100-01-01T00:00:00Z", "reason": "test"});
+        let asked = client
+            .post(format!("{api}/freezes?wait=10"))
+            .bearer_auth(&token)
+            .json(&body);
+        async move {
+            let answer = asked.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        }
+    };
+    freeze("shop").await;
+    let mut heard = Vec::new();
+    for ear in &mut ears {
+        heard.push(ear.event().await);
+    }
+    let first = heard[0].clone();
+    assert!(
+        heard.iter().all(|event| *event == first),
+        "all hear the same"
+    );
+    assert!(first.1.contains("shop"), "{first:?}");
+
+    // One was away while more happened.
+    drop(ears);
+    freeze("billing").await;
+    let mut back = listen(Some(first.0)).await;
+    assert!(back.event().await.1.contains("billing"));
+    stack.stop().await;
+}
+
+/// Reads server-sent events.
+struct Ear {
+    answer: reqwest::Response,
+    text: String,
+}
+
+impl Ear {
+    fn of(answer: reqwest::Response) -> Self {
+        Self {
+            answer,
+            text: String::new(),
+        }
+    }
+
+    /// The next event's id and data.
+    async fn event(&mut self) -> (String, String) {
+        let heard = tokio::time::timeout(SOON, self.next()).await;
+        heard.expect("something is heard")
+    }
+
+    async fn next(&mut self) -> (String, String) {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    let line = event.lines().find_map(|line| line.strip_prefix(name));
+                    line.map(|value| value.trim().to_owned())
+                };
+                let found = field("id:").zip(field("data:"));
+                self.text = rest.to_owned();
+                if let Some(found) = found {
+                    return found;
+                }
+                continue;
+            }
+            let more = tokio::time::timeout(SOON, self.answer.chunk()).await;
+            let more = more
+                .expect("something is heard")
+                .unwrap()
+                .expect("the stream goes on");
+            self.text.push_str(std::str::from_utf8(&more).unwrap());
+        }
+    }
+}
