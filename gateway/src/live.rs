@@ -143,7 +143,7 @@ impl Wanted {
 /// What happens, as it happens, as server-sent events. Each has its audit index as its id: with the header
 /// `Last-Event-ID` a listener that comes back misses nothing.
 #[utoipa::path(
-    get, path = "/events", operation_id = "follow_events", tag = "incidents",
+    get, path = "/events", operation_id = "stream_events", tag = "incidents",
     params(Wanted, ("Last-Event-ID" = Option<i64>, Header, description = "The last id that was seen.")),
     responses((status = 200, description = "Events, without end.", body = String, content_type = "text/event-stream"))
 )]
@@ -161,7 +161,7 @@ pub(crate) async fn for_pages(
     visitor: crate::pages::Visitor,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    visitor.who.demand(&app, "follow_events")?;
+    visitor.who.demand(&app, "stream_events")?;
     Ok(stream_of(
         &app,
         Wanted::default(),
