@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use aegis_audit_sink::checkpoint::VerifyingKey;
 use aegis_audit_sink::read::{Entry, Reader};
-use aegis_audit_sink::{Error, prove, rebuild, story, verify};
-use aegis_schemas::{EventId, IncidentId};
+use aegis_audit_sink::report::Report;
+use aegis_audit_sink::{Error, loki, prove, rebuild, story, verify};
+use aegis_schemas::{EventId, IncidentId, Timestamp};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use jiff::SignedDuration;
+use serde::Serialize;
 
 use crate::config::Config;
 use crate::exit::Ended;
@@ -21,8 +24,11 @@ const PAGE: u32 = 500;
 #[derive(Debug, Subcommand)]
 pub enum Audit {
     /// Recompute everything: leaves, tree, signed checkpoints. Names what was edited, deleted or inserted.
+    ///
+    /// With --loki, compares the copy in Loki with the record as well, hour by hour: how many lines, and
+    /// whether they are the same.
     #[command(
-        after_help = "Examples:\n  aegis audit verify\n  aegis audit verify --remembered checkpoint-of-last-week.txt --key log.pub\n  aegis audit verify --json"
+        after_help = "Examples:\n  aegis audit verify\n  aegis audit verify --remembered checkpoint-of-last-week.txt --key log.pub\n  aegis audit verify --json\n  aegis audit verify --loki\n  aegis audit verify --loki http://loki:3100 --since 24h"
     )]
     Verify {
         /// A checkpoint that was kept elsewhere: the log must have grown from it.
@@ -31,6 +37,12 @@ pub enum Audit {
         /// The log's public key, kept elsewhere; without it the one beside the signing key.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+        /// Compare Loki with the record, the one at URL or else that of `audit.loki.url`.
+        #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+        loki: Option<String>,
+        /// Compare only the hours since so long ago, such as 24h: Loki keeps lines for a time.
+        #[arg(long, value_name = "SPAN", requires = "loki")]
+        since: Option<SignedDuration>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -113,10 +125,17 @@ impl Audit {
             Self::Verify {
                 remembered,
                 key,
+                loki,
+                since,
                 json,
             } => {
                 let key = public_key(config, key.as_deref())?;
-                verified(&reader, &key, remembered.as_deref(), json).await
+                let log = verified(&reader, &key, remembered.as_deref()).await?;
+                let loki = match loki {
+                    Some(url) => Some(compared(&reader, &config.audit, &url, since).await?),
+                    None => None,
+                };
+                Verified { log, loki }.tell(json)
             }
             Self::Prove { event, key, json } => {
                 let key = public_key(config, key.as_deref())?;
@@ -171,29 +190,68 @@ fn public_key(config: &Config, named: Option<&Path>) -> Result<VerifyingKey> {
         .with_context(|| format!("cannot read the log's public key `{}`", file.display()))
 }
 
-/// Says what was found; a log that does not hold is a failure for scripts.
+/// What a verification found.
+#[derive(Serialize)]
+struct Verified {
+    #[serde(flatten)]
+    log: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loki: Option<loki::Report>,
+}
+
+impl Verified {
+    /// Says it; what does not hold is a failure for scripts.
+    fn tell(&self, json: bool) -> Result<()> {
+        if json {
+            println!("{}", serde_json::to_string_pretty(self)?);
+        } else {
+            println!("{}", self.log);
+            if let Some(loki) = &self.loki {
+                println!("{loki}");
+            }
+        }
+        if !self.log.holds {
+            bail!("the audit log does not hold");
+        }
+        if self.loki.as_ref().is_some_and(|loki| !loki.agrees) {
+            bail!("Loki does not hold what the audit log holds");
+        }
+        Ok(())
+    }
+}
+
 async fn verified(
     reader: &Reader,
     key: &VerifyingKey,
     remembered: Option<&Path>,
-    json: bool,
-) -> Result<()> {
+) -> Result<Report> {
     let note = remembered
         .map(|file| {
             std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read `{}`", file.display()))
         })
         .transpose()?;
-    let report = verify::verify(reader, key, note.as_deref()).await?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        println!("{report}");
+    Ok(verify::verify(reader, key, note.as_deref()).await?)
+}
+
+/// The copy in the Loki at `url`, or, when that is empty, in the one that the configuration names.
+async fn compared(
+    reader: &Reader,
+    audit: &aegis_audit_sink::Config,
+    url: &str,
+    since: Option<SignedDuration>,
+) -> Result<loki::Report> {
+    let mut named = audit.loki.clone();
+    if !url.is_empty() {
+        named.url = Some(url.to_owned());
     }
-    if !report.holds {
-        bail!("the audit log does not hold");
-    }
-    Ok(())
+    let client = loki::Client::new(&named)?
+        .context("no Loki is named: give its URL, or set `audit.loki.url`")?;
+    let begin = since.map_or(Timestamp::EPOCH, |since| {
+        let begin = jiff::Timestamp::now().saturating_sub(since);
+        Timestamp::from_millis(begin.map_or(0, jiff::Timestamp::as_millisecond))
+    });
+    Ok(loki::compare(reader, &client, &audit.origin, begin).await?)
 }
 
 /// What is not there has an exit code of its own.

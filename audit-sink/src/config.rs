@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
 use serde::{Deserialize, Serialize};
 
+use crate::loki;
+
 /// Configuration of the audit sink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -28,6 +30,8 @@ pub struct Config {
     /// How often the health is said.
     #[serde(with = "friendly")]
     pub health_every: Duration,
+    /// Where a copy for searching goes, if anywhere.
+    pub loki: loki::Config,
 }
 
 impl Default for Config {
@@ -40,6 +44,7 @@ impl Default for Config {
             linger: Duration::from_millis(20),
             checkpoint_every: Duration::from_millis(500),
             health_every: Duration::from_secs(5),
+            loki: loki::Config::default(),
         }
     }
 }
@@ -66,6 +71,7 @@ impl Config {
                 "`health_every` must be at most 10s: others stop acting after 30s".to_owned(),
             );
         }
+        faults.extend(self.loki.faults());
         faults
     }
 }

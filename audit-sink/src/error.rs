@@ -42,6 +42,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Loki did not answer as it should.
+    #[error("Loki: {0}")]
+    Loki(String),
     /// The private PostgreSQL could not be started.
     #[error("{0}")]
     Server(String),

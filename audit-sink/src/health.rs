@@ -175,7 +175,8 @@ fn unstored_share(info: &StreamInfo, stored: u64) -> f64 {
     info.fill() * unstored as f64 / info.messages as f64
 }
 
-fn wall_clock() -> Timestamp {
+/// What time it is; only to say how old something is.
+pub(crate) fn wall_clock() -> Timestamp {
     Timestamp::EPOCH
         + SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -5,6 +5,9 @@
 //! same transaction the [`views`] that people read follow the log; they are a pure function of it
 //! and [`rebuild`] makes them anew. [`verify`] recomputes all of it and names what was touched.
 //!
+//! A copy for searching goes to Loki ([`loki`]), if one is named; nothing waits for it and nothing is proved
+//! from it.
+//!
 //! *Exactly once* is counted by the position in the stream (stream, epoch, sequence): that is what
 //! JetStream delivers again and what can be compared. When a stream kept two copies of one event id
 //! (a producer that went on past the dedupe window), both are entries, because a replay must see
@@ -18,6 +21,7 @@ pub mod database;
 mod error;
 mod health;
 pub mod leaf;
+pub mod loki;
 pub mod merkle;
 mod metrics;
 pub mod proof;

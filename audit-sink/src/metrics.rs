@@ -50,6 +50,26 @@ pub(crate) fn describe() {
         Unit::Count,
         "1 while this process writes the log"
     );
+    describe_counter!(
+        "aegis_audit_loki_pushes_total",
+        Unit::Count,
+        "pushes to Loki, by what became of them"
+    );
+    describe_counter!(
+        "aegis_audit_loki_entries_total",
+        Unit::Count,
+        "entries that Loki took or refused for good"
+    );
+    describe_gauge!(
+        "aegis_audit_loki_lag_entries",
+        Unit::Count,
+        "entries of the log that are not in Loki yet"
+    );
+    describe_gauge!(
+        "aegis_audit_loki_lag_seconds",
+        Unit::Seconds,
+        "age of the oldest entry that is not in Loki yet"
+    );
 }
 
 /// A batch was stored.
@@ -86,4 +106,18 @@ pub(crate) fn damaged(stream: Stream, damaged: bool) {
 /// Whether this process writes the log.
 pub(crate) fn sequencing(mine: bool) {
     gauge!("aegis_audit_is_sequencer").set(if mine { 1.0 } else { 0.0 });
+}
+
+/// What became of a push, and how many entries are settled by it.
+pub(crate) fn loki_push(result: &'static str, entries: usize) {
+    counter!("aegis_audit_loki_pushes_total", "result" => result).increment(1);
+    if entries > 0 {
+        counter!("aegis_audit_loki_entries_total", "result" => result).increment(entries as u64);
+    }
+}
+
+/// How far behind the copy in Loki is.
+pub(crate) fn copied_to_loki(entries: u64, lag: Duration) {
+    gauge!("aegis_audit_loki_lag_entries").set(entries as f64);
+    gauge!("aegis_audit_loki_lag_seconds").set(lag.as_secs_f64());
 }

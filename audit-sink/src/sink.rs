@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint::SigningKey;
 use crate::damage::{self, Damage};
 use crate::health::{self, Progress};
+use crate::loki::{self, Follower};
 use crate::sequencer::{Head, Newest, Sequencer};
 use crate::signer::Signer;
 use crate::{Config, Error, Record, database, metrics};
@@ -34,10 +35,11 @@ pub async fn run(bus: Bus, config: Config, stop: CancellationToken) -> Result<()
     metrics::describe();
     let key = read_key(&config)?;
     database::read_url(&config.database_url_file)?;
+    let loki = loki::Client::new(&config.loki)?;
     while let Some(sequencer) = take_turn(&config.database_url_file, &stop).await {
         metrics::sequencing(true);
         tracing::info!(size = sequencer.head().size, "writing the audit log");
-        serve(&bus, &config, &key, sequencer, &stop).await?;
+        serve(&bus, &config, &key, loki.as_ref(), sequencer, &stop).await?;
         metrics::sequencing(false);
     }
     Ok(())
@@ -102,6 +104,7 @@ async fn serve(
     bus: &Bus,
     config: &Config,
     key: &SigningKey,
+    loki: Option<&loki::Client>,
     mut sequencer: Sequencer,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
@@ -126,8 +129,14 @@ async fn serve(
         key,
         database_url_file: config.database_url_file.clone(),
         every: config.checkpoint_every,
-        heads,
+        heads: heads.clone(),
     };
+    let follower = loki.map(|client| Follower {
+        client,
+        log: &config.origin,
+        database_url_file: &config.database_url_file,
+        heads,
+    });
     let durables = Stream::ALL.into_iter().map(Durable::audit_sink).collect();
     let ending = CancellationToken::new();
     let writing = async {
@@ -135,13 +144,21 @@ async fn serve(
         ending.cancel();
         ended
     };
-    let (ended, (), (), ()) = tokio::join!(
+    let (ended, (), (), (), ()) = tokio::join!(
         writing,
+        copy(follower, ending.clone()),
         damage::scrub(bus, &progress, ending.clone()),
         signer.run(ending.clone()),
         health::run(bus, &progress, config.health_every, ending.clone()),
     );
     ended.map_err(|error| Error::Configuration(error.to_string()))
+}
+
+/// Follows the log with a copy, if there is to be one.
+async fn copy(follower: Option<Follower<'_>>, stop: CancellationToken) {
+    if let Some(follower) = follower {
+        follower.run(stop).await;
+    }
 }
 
 /// What the log says of the streams.

@@ -57,7 +57,7 @@ pub struct Options {
     seed: u64,
     roles: Vec<&'static str>,
     policy: Option<(&'static str, &'static str)>,
-    settings: Vec<(String, &'static str)>,
+    settings: Vec<(String, String)>,
     tls: bool,
 }
 
@@ -93,8 +93,8 @@ impl Options {
 
     /// Another value of a setting, which is named as in its variable: `EXECUTOR__OWN_NAMESPACE`.
     #[must_use]
-    pub fn setting(mut self, name: &str, value: &'static str) -> Self {
-        self.settings.push((format!("AEGIS_{name}"), value));
+    pub fn setting(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.settings.push((format!("AEGIS_{name}"), value.into()));
         self
     }
 
@@ -135,7 +135,7 @@ pub struct Stack {
     tool: Tool,
     config: Config,
     ports: Ports,
-    settings: Vec<(String, &'static str)>,
+    settings: Vec<(String, String)>,
     roles: BTreeMap<&'static str, Running>,
     /// Where each process answers for its health and has its metrics.
     admin: BTreeMap<&'static str, String>,

@@ -85,8 +85,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Any message.
-#[derive(Clone, Debug, PartialEq)]
+/// Any message. It serialises as the message itself: which one it is, its kind says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Event {
     /// Samples.
     Metric(MetricBatch),

@@ -6,6 +6,7 @@
 pub mod api_fuzz;
 pub mod fence;
 pub mod fuzz;
+pub mod golang;
 pub mod kubernetes;
 pub mod servers;
 pub mod soak;

@@ -232,6 +232,9 @@ fn test(fast: bool) -> Result<()> {
     } else if let Some(programs) = step("Kubernetes control plane", Programs::obtain)? {
         tests.env("AEGIS_KUBERNETES_BIN", programs.folder());
     }
+    if !fast && let Some(loki) = step("Loki", servers::loki)? {
+        tests.env("AEGIS_LOKI", loki);
+    }
     tests.envs(servers.variables());
     tests.env("AEGIS_BIN", target().join("debug").join("aegis"));
     step("unit, integration and end-to-end tests", || run(&mut tests))

@@ -4,13 +4,15 @@
 //! packaged binary, pinned by version and hash, under `target/servers`.
 
 mod debian;
+mod loki;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub use debian::{Chromium, chromium, faketime, prometheus};
+pub use debian::{Chromium, chromium, faketime, prometheus, promtool};
+pub use loki::loki;
 
 /// The oldest nats-server that Aegis runs with.
 const NATS_FLOOR: (u32, u32, u32) = (2, 15, 1);
@@ -272,6 +274,19 @@ fn make_runnable(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The program or library that a variable names.
+fn named(variable: &str) -> Result<Option<PathBuf>> {
+    let named = std::env::var_os(variable).map(PathBuf::from);
+    if let Some(path) = &named {
+        let shown = path.display();
+        ensure!(
+            path.exists(),
+            "{variable} names `{shown}`, which is not there"
+        );
+    }
+    Ok(named)
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

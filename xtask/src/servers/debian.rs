@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{folder, on_path};
+use super::{folder, named, on_path};
 
 /// Tests of one process want the same package at the same time.
 static FETCHING: Mutex<()> = Mutex::new(());
@@ -17,13 +17,28 @@ static FETCHING: Mutex<()> = Mutex::new(());
 ///
 /// When there is none and it cannot be fetched.
 pub fn prometheus() -> Result<PathBuf> {
-    if let Some(named) = named("AEGIS_PROMETHEUS")? {
+    of_prometheus("prometheus", "AEGIS_PROMETHEUS")
+}
+
+/// What checks rules of Prometheus: `AEGIS_PROMTOOL`, one on PATH, or that of Debian's package.
+///
+/// # Errors
+///
+/// When there is none and it cannot be fetched.
+pub fn promtool() -> Result<PathBuf> {
+    of_prometheus("promtool", "AEGIS_PROMTOOL")
+}
+
+fn of_prometheus(program: &str, variable: &str) -> Result<PathBuf> {
+    if let Some(named) = named(variable)? {
         return Ok(named);
     }
-    if let Some(found) = on_path("prometheus") {
+    if let Some(found) = on_path(program) {
         return Ok(found);
     }
-    Ok(unpacked("prometheus", "AEGIS_PROMETHEUS")?.join("usr/bin/prometheus"))
+    Ok(unpacked("prometheus", variable)?
+        .join("usr/bin")
+        .join(program))
 }
 
 /// A browser and the program that drives it.
@@ -101,18 +116,6 @@ fn library(root: &Path) -> Option<PathBuf> {
         .filter_map(Result::ok)
         .map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"))
         .find(|path| path.exists())
-}
-
-fn named(variable: &str) -> Result<Option<PathBuf>> {
-    let named = std::env::var_os(variable).map(PathBuf::from);
-    if let Some(path) = &named {
-        let shown = path.display();
-        ensure!(
-            path.exists(),
-            "{variable} names `{shown}`, which is not there"
-        );
-    }
-    Ok(named)
 }
 
 /// The folder in which a package is unpacked, fetched when it is not there yet.
