@@ -85,6 +85,15 @@ impl Default for Log {
     }
 }
 
+/// Where traces go.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// A collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`; without one, that of
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, or none.
+    pub otlp_endpoint: Option<String>,
+}
+
 /// The port for metrics and health.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -139,6 +148,8 @@ pub struct Config {
     pub topology: aegis_nats::topology::Settings,
     /// Logs.
     pub log: Log,
+    /// Traces.
+    pub telemetry: Telemetry,
     /// Metrics and health.
     pub admin: Admin,
     /// What `aegis provision` makes.

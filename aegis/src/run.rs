@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aegis_nats::kv::HealthBoard;
 use aegis_nats::{Bus, Service, check};
-use aegis_observability::{Component, Health, admin, recorder};
+use aegis_observability::{Component, Health, Traces, admin, logs, recorder};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
@@ -86,6 +86,19 @@ pub struct Run {
     lifeline: bool,
 }
 
+impl Run {
+    /// What the process is called in traces.
+    fn service_name(&self) -> String {
+        match self.roles.as_slice() {
+            [role] if *role != Role::All => {
+                let role = role.to_possible_value();
+                role.map_or_else(String::new, |role| format!("aegis-{}", role.get_name()))
+            }
+            _ => "aegis".to_owned(),
+        }
+    }
+}
+
 /// Runs services until a signal or until one of them ends.
 ///
 /// # Errors
@@ -93,7 +106,11 @@ pub struct Run {
 /// When one of them cannot start or fails.
 pub async fn run(config: &Config, wanted: &Run) -> Result<()> {
     config.validate()?;
-    aegis_observability::logs::init(config.log.format, &config.log.filter)?;
+    let traces = Traces::open(
+        config.telemetry.otlp_endpoint.as_deref(),
+        &wanted.service_name(),
+    )?;
+    logs::init(config.log.format, &config.log.filter, traces.as_ref())?;
     let stop = CancellationToken::new();
     tokio::spawn(signals(stop.clone()));
     if wanted.lifeline {
@@ -152,7 +169,11 @@ pub async fn run(config: &Config, wanted: &Run) -> Result<()> {
             ended.with_context(|| format!("{service} failed"))
         });
     }
-    supervise(tasks, &stop).await
+    let ended = supervise(tasks, &stop).await;
+    if let Some(traces) = traces {
+        tokio::task::spawn_blocking(|| traces.finish()).await?;
+    }
+    ended
 }
 
 async fn serve(

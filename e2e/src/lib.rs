@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod broker;
 mod browser;
 mod clock;
+mod collector;
 mod control_plane;
 pub mod forge;
 mod ground;
@@ -21,6 +22,7 @@ mod witness;
 
 pub use browser::{Browser, Look};
 pub use clock::Clock;
+pub use collector::{Collector, Span};
 pub use control_plane::ControlPlane;
 pub use ground::Ground;
 pub use loki::{Line, Loki};

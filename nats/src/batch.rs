@@ -15,7 +15,7 @@ use crate::failpoint::{Point, pass};
 use crate::receive::{Received, Receiver};
 use crate::retry::Backoff;
 use crate::topology::Durable;
-use crate::{Bus, Delivery, Error, metrics};
+use crate::{Bus, Delivery, Error, metrics, trace};
 
 /// A batch that cannot be stored yet stays ours, well within `ack_wait`.
 const PROGRESS_EVERY: Duration = Duration::from_secs(20);
@@ -76,6 +76,8 @@ pub async fn run<S: Sink>(
         let batch = collect(&mut queue, first, max, linger).await;
         pass(Point::Received);
         let (deliveries, ackers) = split(batch);
+        let spans = trace::batch(bus, &label, &deliveries);
+        let timer = metrics::handling(&label);
         let mut backoff = Backoff::standard();
         let mut progress = Instant::now() + PROGRESS_EVERY;
         while let Err(error) = sink.store(&deliveries).await {
@@ -93,6 +95,7 @@ pub async fn run<S: Sink>(
                 () = tokio::time::sleep(backoff.delay()) => {}
             }
         }
+        drop((spans, timer));
         pass(Point::Stored);
         acknowledge(&label, &deliveries, &ackers).await;
     }

@@ -32,6 +32,7 @@ mod service;
 pub mod snapshot;
 pub mod testing;
 pub mod topology;
+mod trace;
 mod unreadable;
 
 pub use bus::{Backlog, Bus, Options, StreamInfo, Tls, in_the_clear};

@@ -1,5 +1,7 @@
 //! Every metric of the bus.
 
+use std::time::Instant;
+
 use ::metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
@@ -20,6 +22,7 @@ const LEASE_HELD: &str = "aegis_nats_lease_held";
 const DISCONNECTS: &str = "aegis_nats_disconnects_total";
 const SERVER_ERRORS: &str = "aegis_nats_server_errors_total";
 const SLOW_CONSUMERS: &str = "aegis_nats_slow_consumers_total";
+const HANDLE_SECONDS: &str = "aegis_nats_handle_seconds";
 const HANDLED_SEQ: &str = "aegis_nats_handled_sequence";
 
 /// Describes every metric to the recorder; once, after it is installed.
@@ -44,6 +47,11 @@ pub fn describe() {
         HANDLED,
         Unit::Count,
         "Messages handled, by consumer and result"
+    );
+    describe_histogram!(
+        HANDLE_SECONDS,
+        Unit::Seconds,
+        "From receiving a message, or a batch for a sink, to its effect being stored, by consumer"
     );
     describe_counter!(
         DEAD_LETTERS,
@@ -111,6 +119,27 @@ pub(crate) fn batch(result: &'static str) {
 pub(crate) fn handled(consumer: &str, seq: u64, result: &'static str) {
     counter!(HANDLED, "consumer" => consumer.to_owned(), "result" => result).increment(1);
     gauge!(HANDLED_SEQ, "consumer" => consumer.to_owned()).set(seq as f64);
+}
+
+/// Records how long it lives.
+pub(crate) struct Handling {
+    consumer: String,
+    begun: Instant,
+}
+
+/// Something is being handled until the answer is dropped.
+pub(crate) fn handling(consumer: &str) -> Handling {
+    Handling {
+        consumer: consumer.to_owned(),
+        begun: Instant::now(),
+    }
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        let consumer = std::mem::take(&mut self.consumer);
+        histogram!(HANDLE_SECONDS, "consumer" => consumer).record(self.begun.elapsed());
+    }
 }
 
 pub(crate) fn dead_letter(consumer: &str) {

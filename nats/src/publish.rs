@@ -7,19 +7,20 @@ mod atomic;
 
 use std::time::Duration;
 
-use aegis_schemas::header::{EXPECTED_STREAM, MSG_ID, Meta};
+use aegis_schemas::header::{EXPECTED_STREAM, MSG_ID, Meta, TRACEPARENT};
 use aegis_schemas::pipeline::Output;
-use aegis_schemas::{EventId, InvalidSubject, Stream, Subject, codec};
+use aegis_schemas::{EventId, InvalidSubject, Stream, Subject, TraceContext, codec};
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use crate::retry::Backoff;
 use crate::topology::MAX_MESSAGE;
-use crate::{Bus, Error, metrics};
+use crate::{Bus, Error, metrics, trace};
 
 /// Why a message was not stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,8 @@ pub(crate) struct Prepared {
     subject: String,
     headers: HeaderMap,
     body: Bytes,
+    event: EventId,
+    trace: TraceContext,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +102,10 @@ impl Publisher {
         within: Option<Duration>,
     ) -> Result<Stored, PublishError> {
         let message = self.prepare(subject, meta, body)?;
-        self.store(&message, deadline(within)).await
+        let span = self.span(&message);
+        self.store(&message, deadline(within))
+            .instrument(span)
+            .await
     }
 
     /// Publishes all outputs of a core, in order, and waits until they are stored, however long that
@@ -169,7 +175,10 @@ impl Publisher {
         };
         let mut headers = HeaderMap::new();
         let mut size = body.len();
-        for (name, value) in meta.to_pairs() {
+        let said = meta.traceparent.as_deref().and_then(TraceContext::parse);
+        let trace = said.unwrap_or_else(|| trace::context_of(meta.id));
+        let traced = (TRACEPARENT, trace.to_string());
+        for (name, value) in meta.to_pairs().into_iter().chain([traced]) {
             size += name.len() + value.len() + 4;
             headers.insert(name, line(&value));
         }
@@ -183,7 +192,14 @@ impl Publisher {
             subject: subject.as_str().to_owned(),
             headers,
             body,
+            event: meta.id,
+            trace,
         })
+    }
+
+    /// The span in which a message is published; it ends when it is dropped.
+    fn span(&self, message: &Prepared) -> Span {
+        trace::publishing(&self.bus, &message.trace, &message.subject, message.event)
     }
 
     /// One message until it is stored.

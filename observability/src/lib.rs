@@ -1,4 +1,5 @@
-//! How a process of Aegis is seen from outside: its logs, its metrics, and whether it lives and is ready.
+//! How a process of Aegis is seen from outside: its logs, its metrics, its traces, and whether it lives and
+//! is ready.
 //!
 //! Stages record through the `metrics` and `tracing` facades and know nothing of this crate; the binary
 //! installs what collects them.
@@ -7,5 +8,7 @@ pub mod admin;
 mod health;
 pub mod logs;
 pub mod recorder;
+mod traces;
 
 pub use health::{Component, Health, Report};
+pub use traces::{Failed, Traces};

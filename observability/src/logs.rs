@@ -3,7 +3,11 @@
 use std::io::IsTerminal;
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use crate::Traces;
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,23 +33,26 @@ pub enum Error {
     AlreadySet,
 }
 
-/// Sends the process' logs to standard error. `filter` is of the form `info,aegis_policy=debug`.
+/// Sends the process' logs to standard error, and its spans to `traces`. `filter` is of the form
+/// `info,aegis_policy=debug`.
 ///
 /// # Errors
 ///
 /// When the filter cannot be read, or logs were set up before.
-pub fn init(format: Format, filter: &str) -> Result<(), Error> {
+pub fn init(format: Format, filter: &str, traces: Option<&Traces>) -> Result<(), Error> {
     let parsed = EnvFilter::try_new(filter)
         .map_err(|error| Error::Filter(filter.to_owned(), error.to_string()))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(std::io::stderr);
     let terminal = std::io::stderr().is_terminal();
     let json = format == Format::Json || (format == Format::Auto && !terminal);
-    let installed = if json {
-        builder.json().flatten_event(true).try_init()
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if json {
+        lines.json().flatten_event(true).boxed()
     } else {
-        builder.with_ansi(terminal).try_init()
+        lines.with_ansi(terminal).boxed()
     };
-    installed.map_err(|_| Error::AlreadySet)
+    tracing_subscriber::registry()
+        .with(lines.with_filter(parsed))
+        .with(traces.map(Traces::layer))
+        .try_init()
+        .map_err(|_| Error::AlreadySet)
 }

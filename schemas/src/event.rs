@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::signature::Envelope;
 use crate::{
-    Access, Anomaly, Assessment, Command, DeadLetter, Decision, Incident, MetricBatch, Outcome,
-    Signal, codec,
+    Access, Anomaly, Assessment, Command, CommandBody, DeadLetter, Decision, DecisionId, Incident,
+    IncidentId, MetricBatch, Outcome, Signal, codec,
 };
 
 /// The type of a message's body, the header `ce-type`.
@@ -113,7 +113,41 @@ pub enum Event {
     DeadLetter(DeadLetter),
 }
 
+/// The incident and the decision that a message speaks of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The incident.
+    pub incident: Option<IncidentId>,
+    /// The decision.
+    pub decision: Option<DecisionId>,
+}
+
 impl Event {
+    /// Which incident and which decision it speaks of.
+    #[must_use]
+    pub fn about(&self) -> About {
+        let (incident, decision) = match self {
+            Self::Incident(incident) => (Some(incident.incident), None),
+            Self::Assessment(said) => (said.incident, Some(said.decision)),
+            Self::Decision(said) => (said.incident, Some(said.decision)),
+            Self::Outcome(said) => (said.incident, Some(said.decision)),
+            Self::Warrant(envelope) => envelope.peek().map_or((None, None), |warrant| {
+                (warrant.incident, Some(warrant.decision_id))
+            }),
+            Self::Command(command) => match &command.body {
+                CommandBody::Feedback { incident, .. } => (Some(*incident), None),
+                CommandBody::Undo { decision } => (None, Some(*decision)),
+                _ => (None, None),
+            },
+            Self::Metric(_)
+            | Self::Signal(_)
+            | Self::Anomaly(_)
+            | Self::Access(_)
+            | Self::DeadLetter(_) => (None, None),
+        };
+        About { incident, decision }
+    }
+
     /// Which one it is.
     #[must_use]
     pub const fn kind(&self) -> Kind {

@@ -30,6 +30,7 @@ pub mod signature;
 mod stage;
 mod subject;
 mod time;
+mod trace;
 mod warrant;
 
 pub use access::{Access, AccessOutcome};
@@ -40,7 +41,7 @@ pub use command::{Actor, Command, CommandBody, ConfigurationKind, FeedbackVerdic
 pub use dead_letter::DeadLetter;
 pub use decision::{Decision, Proposal, Reason, StandingOrders, Verdict};
 pub use entity::{Entity, EntityKind};
-pub use event::{Event, Kind};
+pub use event::{About, Event, Kind};
 pub use host::is_this_host;
 pub use id::{DecisionId, Digest, EpisodeId, EventId, IncidentId, InvalidId};
 pub use incident::{
@@ -52,6 +53,7 @@ pub use name::{Cluster, InvalidName, Name, Namespace};
 pub use outcome::{Outcome, OutcomePhase, RefusalCode};
 pub use signal::{Signal, SignalBody};
 pub use stage::{Misplaced, placed};
-pub use subject::{InvalidSubject, Stream, Subject, metrics_of, partition_of};
+pub use subject::{InvalidSubject, Place, Stream, Subject, metrics_of, partition_of};
 pub use time::Timestamp;
+pub use trace::TraceContext;
 pub use warrant::{Approval, Warrant, WarrantTarget};

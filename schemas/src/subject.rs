@@ -232,6 +232,39 @@ impl fmt::Display for Subject {
     }
 }
 
+/// Where in the world a message is about, as its subject says; dots in names are underscores there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The cluster.
+    pub cluster: &'a str,
+    /// The namespace, for what is in one.
+    pub namespace: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    /// The place of a message on that subject, if it is about one.
+    #[must_use]
+    pub fn of(subject: &'a str) -> Option<Self> {
+        let rest = subject.strip_prefix(PREFIX)?.strip_prefix('.')?;
+        let tokens: Vec<&str> = rest.split('.').collect();
+        let (cluster, namespace) = match *tokens.as_slice() {
+            ["anomaly" | "incident", cluster, namespace, _]
+            | [
+                "metric" | "signal" | "assessment" | "decision" | "action" | "command",
+                _,
+                cluster,
+                namespace,
+                _,
+            ] => (cluster, namespace),
+            _ => return None,
+        };
+        Some(Self {
+            cluster,
+            namespace: (namespace != "_").then_some(namespace),
+        })
+    }
+}
+
 fn place(entity: &Entity) -> String {
     let escape = |raw: &str| raw.replace('.', "_");
     let namespace = entity
@@ -243,4 +276,37 @@ fn place(entity: &Entity) -> String {
         escape(entity.cluster.as_str()),
         escape(entity.name.as_str())
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_says_where_its_message_is_about() {
+        let table = [
+            (
+                "aegis.v1.metric.0.demo.shop.cart",
+                Some(("demo", Some("shop"))),
+            ),
+            ("aegis.v1.signal.node.demo._.node-1", Some(("demo", None))),
+            (
+                "aegis.v1.incident.demo.shop.cart",
+                Some(("demo", Some("shop"))),
+            ),
+            (
+                "aegis.v1.decision.allow.demo.shop.cart",
+                Some(("demo", Some("shop"))),
+            ),
+            ("aegis.v1.access.forbidden", None),
+            ("aegis.v1.intake.ci.a.b.c", None),
+            ("aegis.v1.dlq.policy.aegis_events", None),
+            ("aegis.v1.incident.demo.shop", None),
+            ("$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.A.b", None),
+        ];
+        for (subject, expected) in table {
+            let found = Place::of(subject).map(|place| (place.cluster, place.namespace));
+            assert_eq!(found, expected, "{subject}");
+        }
+    }
 }

@@ -18,6 +18,10 @@ const SECTIONS: &[(&str, &str)] = &[
         "Logs: `auto` is readable in a terminal and JSON elsewhere.",
     ),
     (
+        "telemetry",
+        "Traces: one from what came in to what was done about it, to an OpenTelemetry collector.",
+    ),
+    (
         "admin",
         "The port for /metrics, /livez and /readyz. It has no authentication.",
     ),

@@ -1,6 +1,6 @@
 //! What an entry is in Loki: a pure function of the entry, so that sending it twice is sending the same.
 
-use aegis_schemas::{CommandBody, Event, IncidentId, Kind, Stream, Timestamp, Warrant};
+use aegis_schemas::{About, Event, Kind, Place, Stream, Timestamp, Warrant};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::Value;
@@ -155,8 +155,8 @@ fn labels(log: &str, record: &Record, event: Option<&Event>) -> String {
         ("stage", stage(record).to_owned()),
         ("kind", kind(record).to_owned()),
     ];
-    if let Some(cluster) = cluster(record) {
-        labels.push(("cluster", cluster.to_owned()));
+    if let Some(place) = Place::of(&record.subject) {
+        labels.push(("cluster", place.cluster.to_owned()));
     }
     if let Some(Event::Incident(incident)) = event {
         labels.push(("severity", incident.severity.to_string()));
@@ -168,49 +168,15 @@ fn labels(log: &str, record: &Record, event: Option<&Event>) -> String {
     format!("{{{}}}", pairs.join(", "))
 }
 
-/// The cluster in the subject of what is about an object of one: `….<cluster>.<namespace>.<name>`.
-fn cluster(record: &Record) -> Option<&str> {
-    let placed = matches!(record.stream, Stream::Metrics | Stream::Events);
-    let tokens: Vec<&str> = record.subject.split('.').collect();
-    let at = tokens
-        .len()
-        .checked_sub(3)
-        .filter(|at| placed && *at >= 3)?;
-    tokens.get(at).copied()
-}
-
 fn metadata(idx: u64, record: &Record, event: Option<&Event>) -> Vec<(&'static str, String)> {
     let mut metadata = vec![("idx", idx.to_string())];
     if let Some(id) = record.event_id() {
         metadata.push(("event", id.to_string()));
     }
-    let (incident, decision) = event.map_or((None, None), subjects);
-    metadata.extend(incident.map(|id| ("incident", id.to_string())));
-    metadata.extend(decision.map(|id| ("decision", id)));
+    let about = event.map_or_else(About::default, Event::about);
+    metadata.extend(about.incident.map(|id| ("incident", id.to_string())));
+    metadata.extend(about.decision.map(|id| ("decision", id.to_string())));
     metadata
-}
-
-/// The incident and the decision that an event speaks of.
-fn subjects(event: &Event) -> (Option<IncidentId>, Option<String>) {
-    match event {
-        Event::Incident(incident) => (Some(incident.incident), None),
-        Event::Assessment(said) => (said.incident, Some(said.decision.to_string())),
-        Event::Decision(said) => (said.incident, Some(said.decision.to_string())),
-        Event::Outcome(said) => (said.incident, Some(said.decision.to_string())),
-        Event::Warrant(envelope) => envelope.peek().map_or((None, None), |warrant| {
-            (warrant.incident, Some(warrant.decision_id.to_string()))
-        }),
-        Event::Command(command) => match &command.body {
-            CommandBody::Feedback { incident, .. } => (Some(*incident), None),
-            CommandBody::Undo { decision } => (None, Some(decision.to_string())),
-            _ => (None, None),
-        },
-        Event::Metric(_)
-        | Event::Signal(_)
-        | Event::Anomaly(_)
-        | Event::Access(_)
-        | Event::DeadLetter(_) => (None, None),
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::lease::Hold;
 use crate::receive::{Received, Receiver};
 use crate::retry::Backoff;
 use crate::snapshot::{Place, Snapshots};
-use crate::{Bus, Error, dead_letters, metrics};
+use crate::{Bus, Error, dead_letters, metrics, trace};
 
 /// Why a tenure ended.
 pub(super) enum Ended {
@@ -194,7 +194,10 @@ impl<'a> Tenure<'a> {
                 expected += 1;
                 backoff.reset();
                 if seq > line.seq {
-                    if let Some(ended) = self.handle(line, &received, observe).await? {
+                    let work = self.handle(line, &received, observe);
+                    let delivery = &received.delivery;
+                    let handled = trace::process(self.bus, &durable.name, delivery, work);
+                    if let Some(ended) = handled.await? {
                         return Ok(ended);
                     }
                     line.done(seq);
@@ -263,6 +266,7 @@ impl<'a> Tenure<'a> {
             Err(reason) => refused = Some(reason),
         }
         if let Some(reason) = &refused {
+            trace::refused(reason);
             let keeping = dead_letters::write(self.bus, consumer, delivery, reason);
             match self.in_time(keeping).await {
                 Ok(kept) => kept?,

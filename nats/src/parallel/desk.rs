@@ -13,7 +13,7 @@ use super::Handler;
 use crate::failpoint::{Point, pass};
 use crate::receive::Received;
 use crate::topology::Durable;
-use crate::{Bus, Failure, dead_letters, metrics};
+use crate::{Bus, Failure, dead_letters, metrics, trace};
 
 /// The lanes: what waits in each behind the one in hand.
 pub(super) struct Desk<H> {
@@ -100,8 +100,16 @@ impl<H: Handler> Desk<H> {
     }
 }
 
-/// Handles one message and says what became of it; answers with its lane.
+/// Handles one message within its trace; answers with its lane.
 async fn work<H: Handler>(shared: Arc<Shared<H>>, lane: String, received: Arc<Received>) -> String {
+    let work = settle(&shared, &received);
+    let consumer = &shared.durable.name;
+    trace::process(&shared.bus, consumer, &received.delivery, work).await;
+    lane
+}
+
+/// Handles one message and says what became of it.
+async fn settle<H: Handler>(shared: &Shared<H>, received: &Received) {
     let delivery = &received.delivery;
     let durable = &shared.durable;
     pass(Point::Received);
@@ -117,8 +125,8 @@ async fn work<H: Handler>(shared: Arc<Shared<H>>, lane: String, received: Arc<Re
         Ok(()) => {
             pass(Point::Stored);
             metrics::handled(&durable.name, delivery.seq, "ok");
-            say(&received, AckKind::Ack).await;
-            return lane;
+            say(received, AckKind::Ack).await;
+            return;
         }
         Err(Failure::Retry { after, reason }) if !last => {
             metrics::handled(&durable.name, delivery.seq, "retry");
@@ -131,24 +139,24 @@ async fn work<H: Handler>(shared: Arc<Shared<H>>, lane: String, received: Arc<Re
                 ?after,
                 "message is tried again"
             );
-            say(&received, AckKind::Nak(Some(after))).await;
-            return lane;
+            say(received, AckKind::Nak(Some(after))).await;
+            return;
         }
         Err(Failure::Retry { reason, .. }) => {
             format!("given up after {} tries: {reason}", delivery.attempt)
         }
         Err(Failure::Reject { reason }) => reason,
     };
+    trace::refused(&refused);
     match dead_letters::write(&shared.bus, &durable.name, delivery, &refused).await {
         Ok(()) => {
             metrics::handled(&durable.name, delivery.seq, "rejected");
-            say(&received, AckKind::Term).await;
+            say(received, AckKind::Term).await;
         }
         Err(error) => {
             tracing::error!(%error, seq = delivery.seq, "a refused message cannot be kept");
         }
     }
-    lane
 }
 
 async fn say(received: &Received, kind: AckKind) {

@@ -6,6 +6,7 @@ use async_nats::header::{
 use data_encoding::BASE32_NOPAD;
 use serde::Deserialize;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use super::{Prepared, PublishError, Publisher, classify};
 use crate::{Error, metrics};
@@ -42,7 +43,8 @@ impl Publisher {
                 }
             }
             for message in batch {
-                self.store(message, deadline).await?;
+                let span = self.span(message);
+                self.store(message, deadline).instrument(span).await?;
             }
         }
         Ok(())
@@ -54,6 +56,7 @@ impl Publisher {
         deadline: Option<Instant>,
     ) -> Result<(), PublishError> {
         let begun = Instant::now();
+        let _spans: Vec<Span> = batch.iter().map(|message| self.span(message)).collect();
         let attempt = self.commit_once(batch);
         let result = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, attempt)
