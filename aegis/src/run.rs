@@ -118,6 +118,7 @@ pub async fn run(config: &Config, wanted: &Run) -> Result<()> {
     }
 
     let metrics = recorder::install()?;
+    aegis_nats::metrics::describe();
     let health = Health::new();
     let listen = wanted.admin.unwrap_or(config.admin.listen);
     let listener = TcpListener::bind(listen).await.with_context(|| {

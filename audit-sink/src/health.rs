@@ -160,6 +160,7 @@ async fn measure(
             lag = lag.max(wall_clock().since(newest.time));
         }
         metrics::lag(stream, lag);
+        metrics::fill(stream, info.fill());
         health.lag_seconds = health.lag_seconds.max(lag.as_secs_f64());
         health.fill = health.fill.max(unstored_share(&info, stored));
     }

@@ -46,6 +46,11 @@ pub(crate) fn describe() {
         "1 while a stream contradicts the record: make it anew with `aegis provision --new-epoch`"
     );
     describe_gauge!(
+        "aegis_audit_stream_fill_ratio",
+        Unit::Count,
+        "how full a stream is, from 0 to 1"
+    );
+    describe_gauge!(
         "aegis_audit_is_sequencer",
         Unit::Count,
         "1 while this process writes the log"
@@ -70,6 +75,9 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "age of the oldest entry that is not in Loki yet"
     );
+    // What alerts look at is there before it happens: a series that begins with 1 has not risen.
+    counter!("aegis_audit_quarantined_total").absolute(0);
+    sequencing(false);
 }
 
 /// A batch was stored.
@@ -103,6 +111,11 @@ pub(crate) fn damaged(stream: Stream, damaged: bool) {
     gauge!("aegis_audit_stream_damaged", "stream" => stream.name()).set(value);
 }
 
+/// How full a stream is.
+pub(crate) fn fill(stream: Stream, fill: f64) {
+    gauge!("aegis_audit_stream_fill_ratio", "stream" => stream.name()).set(fill);
+}
+
 /// Whether this process writes the log.
 pub(crate) fn sequencing(mine: bool) {
     gauge!("aegis_audit_is_sequencer").set(if mine { 1.0 } else { 0.0 });
@@ -114,6 +127,14 @@ pub(crate) fn loki_push(result: &'static str, entries: usize) {
     if entries > 0 {
         counter!("aegis_audit_loki_entries_total", "result" => result).increment(entries as u64);
     }
+}
+
+/// There is a Loki to copy to; nothing was sent yet.
+pub(crate) fn copying_to_loki() {
+    for result in ["stored", "refused"] {
+        counter!("aegis_audit_loki_entries_total", "result" => result).absolute(0);
+    }
+    copied_to_loki(0, Duration::ZERO);
 }
 
 /// How far behind the copy in Loki is.

@@ -85,6 +85,21 @@ pub(crate) fn describe() {
         Unit::Count,
         "messages that were too large to be said"
     );
+    // What alerts look at is there before it happens: a series that begins with 1 has not risen.
+    for verdict in [
+        AssessmentVerdict::Verified,
+        AssessmentVerdict::Ineffective,
+        AssessmentVerdict::Regressed,
+    ] {
+        judged(verdict, 0);
+    }
+    for phase in [
+        AnomalyPhase::Opened,
+        AnomalyPhase::Grew,
+        AnomalyPhase::Closed,
+    ] {
+        anomalies(phase, 0);
+    }
 }
 
 /// How the scorer of `partition` stands.
@@ -108,14 +123,7 @@ pub(crate) fn scorer(partition: u16, stats: &scorer::Stats) {
 pub(crate) fn said(outputs: &[Output]) {
     for output in outputs {
         match Event::decode(output.kind.as_str(), &output.body) {
-            Ok(Event::Anomaly(anomaly)) => {
-                let phase = match anomaly.phase {
-                    AnomalyPhase::Opened => "opened",
-                    AnomalyPhase::Grew => "grew",
-                    AnomalyPhase::Closed => "closed",
-                };
-                counter!("aegis_detector_anomalies_total", "phase" => phase).increment(1);
-            }
+            Ok(Event::Anomaly(anomaly)) => anomalies(anomaly.phase, 1),
             Ok(Event::Incident(incident)) => {
                 let phase = match incident.phase {
                     IncidentPhase::Opened => "opened",
@@ -124,15 +132,24 @@ pub(crate) fn said(outputs: &[Output]) {
                 };
                 counter!("aegis_detector_incidents_total", "phase" => phase, "kind" => incident.kind.as_str()).increment(1);
             }
-            Ok(Event::Assessment(assessment)) => verdict(assessment.verdict),
+            Ok(Event::Assessment(assessment)) => judged(assessment.verdict, 1),
             Ok(_) => {}
             Err(error) => own_output_unreadable(&error),
         }
     }
 }
 
-fn verdict(verdict: AssessmentVerdict) {
-    counter!("aegis_detector_assessments_total", "verdict" => verdict.as_str()).increment(1);
+fn anomalies(phase: AnomalyPhase, said: u64) {
+    let phase = match phase {
+        AnomalyPhase::Opened => "opened",
+        AnomalyPhase::Grew => "grew",
+        AnomalyPhase::Closed => "closed",
+    };
+    counter!("aegis_detector_anomalies_total", "phase" => phase).increment(said);
+}
+
+fn judged(verdict: AssessmentVerdict, acts: u64) {
+    counter!("aegis_detector_assessments_total", "verdict" => verdict.as_str()).increment(acts);
 }
 
 fn own_output_unreadable(error: &codec::Error) {

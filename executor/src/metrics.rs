@@ -34,6 +34,10 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "time from the decision in the stream to its outcome"
     );
+    // What alerts look at is there before it happens: a series that begins with 1 has not risen.
+    for code in RefusalCode::ALL {
+        counter!("aegis_executor_forged_total", "code" => code.as_str()).absolute(0);
+    }
 }
 
 /// A decision ended.

@@ -97,6 +97,12 @@ pub(crate) fn scraped(target: &str, result: &'static str) {
         .increment(1);
 }
 
+/// A target is to be scraped: its failures can be told from none.
+pub(crate) fn target(name: &str) {
+    let name = name.to_owned();
+    counter!("aegis_ingest_scrapes_total", "target" => name, "result" => "failed").absolute(0);
+}
+
 /// A scrape was stored after that many seconds.
 pub(crate) fn scrape_took(target: &str, seconds: f64) {
     histogram!("aegis_ingest_scrape_seconds", "target" => target.to_owned()).record(seconds);

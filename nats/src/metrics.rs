@@ -100,6 +100,16 @@ pub fn describe() {
         Unit::Count,
         "Stream sequence of the last message handled, by consumer"
     );
+    for reason in ["full", "unavailable"] {
+        counter!(PUBLISH_RETRIES, "reason" => reason).absolute(0);
+    }
+}
+
+/// A consumer is read. What alerts look at is there before it happens: a series that begins with 1 has not
+/// risen.
+pub(crate) fn reading(consumer: &str) {
+    counter!(DEAD_LETTERS, "consumer" => consumer.to_owned()).absolute(0);
+    counter!(REBUILDS, "consumer" => consumer.to_owned()).absolute(0);
 }
 
 pub(crate) fn published(stream: Stream, duplicate: bool, seconds: f64) {

@@ -40,6 +40,7 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn new(bus: Bus, durable: Durable) -> Self {
+        metrics::reading(&durable.name);
         Self {
             bus,
             durable,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Buckets for durations in seconds: from a publish to a slow rollout.
@@ -22,10 +23,17 @@ pub struct Error(#[from] BuildError);
 ///
 /// When another recorder is installed.
 pub fn install() -> Result<PrometheusHandle, Error> {
-    Ok(PrometheusBuilder::new()
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .upkeep_timeout(UPKEEP)
-        .install_recorder()?)
+        .install_recorder()?;
+    describe_gauge!(
+        "aegis_build_info",
+        Unit::Count,
+        "always 1; the version is a label"
+    );
+    gauge!("aegis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(handle)
 }
 
 /// Compacts histograms until `stop`; without it they grow while nobody scrapes.

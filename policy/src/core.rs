@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::acts::{Ledger, Standing};
 use crate::dossier::Dossier;
+use crate::guards;
 use crate::judge::View;
 use crate::orders::Orders;
 use crate::proposals::Proposals;
@@ -27,6 +28,10 @@ pub struct Stats {
     pub acts_under_way: usize,
     /// Whether the kill switch is on.
     pub halted: bool,
+    /// How many more acts the cluster may see in the rate limit's window without a person's yes.
+    pub rate_left: u32,
+    /// How many more acts the cluster may see at once.
+    pub blast_left: u32,
     /// Inputs that another holder of the lease had said before.
     pub repeated: u64,
     /// Policy sets on the log that were refused.
@@ -116,6 +121,8 @@ impl Core {
             open_proposals: self.state.proposals.open_ones().count(),
             acts_under_way: self.state.acts.iter().filter(pending).count(),
             halted: self.state.orders.is_halted(&self.cluster),
+            rate_left: guards::rate::left(&self.view()),
+            blast_left: guards::blast::left(&self.view()),
             ..self.stats
         }
     }

@@ -28,6 +28,11 @@ pub(crate) fn describe() {
         "1 while the kill switch is on"
     );
     describe_gauge!(
+        "aegis_policy_budget_left",
+        Unit::Count,
+        "acts that the cluster may see before they wait or people are asked, by budget"
+    );
+    describe_gauge!(
         "aegis_policy_invalid_activations",
         Unit::Count,
         "policy sets on the log that were refused"
@@ -70,6 +75,9 @@ pub(crate) fn standing(stats: &Stats) {
     gauge!("aegis_policy_open_proposals").set(stats.open_proposals as f64);
     gauge!("aegis_policy_acts_under_way").set(stats.acts_under_way as f64);
     gauge!("aegis_policy_halted").set(if stats.halted { 1.0 } else { 0.0 });
+    for (budget, left) in [("rate", stats.rate_left), ("blast", stats.blast_left)] {
+        gauge!("aegis_policy_budget_left", "budget" => budget).set(f64::from(left));
+    }
     gauge!("aegis_policy_invalid_activations").set(stats.invalid_activations as f64);
     gauge!("aegis_policy_disagreements").set(stats.disagreements as f64);
     gauge!("aegis_policy_unsayable_messages").set(stats.unsayable as f64);

@@ -162,3 +162,21 @@ proptest! {
         prop_assert_eq!(log.core.stats().disagreements, 0);
     }
 }
+
+#[test]
+fn what_is_left_of_the_budgets_is_told() {
+    let mut log = Log::new();
+    log.workload("cart", 4, 4, 1, &[("aegis.dev/managed", "true")]);
+    log.pod("cart", 1, true);
+    let left = |log: &Log| (log.core.stats().rate_left, log.core.stats().blast_left);
+    assert_eq!(left(&log), (20, 5));
+    let answer = log.incident(&incident("cart", vec![restart("cart", 1)]));
+    let warrant = answer.warrants.first().unwrap();
+    assert_eq!(left(&log), (19, 4));
+    log.applied(warrant);
+    log.assessed(warrant, AssessmentVerdict::Verified);
+    log.wait(601);
+    assert_eq!(left(&log), (19, 5), "nothing is at risk any more");
+    log.wait(3_000);
+    assert_eq!(left(&log), (20, 5), "it was long ago");
+}

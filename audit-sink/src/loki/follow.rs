@@ -33,6 +33,7 @@ pub(crate) struct Follower<'a> {
 impl Follower<'_> {
     /// Sends what is committed until `stop`. Whatever fails is said and tried again; nobody waits for it.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        metrics::copying_to_loki();
         let mut backoff = Backoff::standard();
         loop {
             let work = self.follow(&mut backoff);

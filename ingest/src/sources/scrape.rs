@@ -23,6 +23,7 @@ pub(crate) async fn run(
     http: reqwest::Client,
     stop: CancellationToken,
 ) {
+    metrics::target(&target.name);
     let mut ticks = tokio::time::interval(target.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut well = true;

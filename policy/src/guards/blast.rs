@@ -40,12 +40,7 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
     let (world, limits) = (&view.state.world, &view.settings().blast);
     let workload = &case.target.workload;
     let wanted = at_risk(world, case.action, case.target);
-    let held: Vec<(&Act, Timestamp)> = view
-        .state
-        .acts
-        .iter()
-        .filter_map(|act| Some((act, held_until(view, act)?)))
-        .collect();
+    let held = held(view);
 
     let share = |pods: u32, percent: u32| (u64::from(pods) * u64::from(percent) / 100).max(1);
     let pods = world
@@ -96,6 +91,19 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
         return Some(over(view, text, frees));
     }
     None
+}
+
+/// How many more acts the cluster may see at once.
+pub(crate) fn left(view: &View<'_>) -> u32 {
+    let held = u32::try_from(held(view).len()).unwrap_or(u32::MAX);
+    view.settings().blast.acts_per_cluster.saturating_sub(held)
+}
+
+/// The acts whose reservations stand, and until when.
+fn held<'a>(view: &View<'a>) -> Vec<(&'a Act, Timestamp)> {
+    let acts = view.state.acts.iter();
+    acts.filter_map(|act| Some((act, held_until(view, act)?)))
+        .collect()
 }
 
 fn over(view: &View<'_>, text: String, frees: Option<Timestamp>) -> Objection {

@@ -9,7 +9,7 @@ mod evidence;
 mod freeze;
 mod halt;
 mod identity;
-mod rate;
+pub(crate) mod rate;
 mod readable;
 mod room;
 mod target;

@@ -1,5 +1,6 @@
 //! How many acts in a window; what is above becomes a question to a person, and is never lost.
 
+use crate::acts::Act;
 use crate::judge::{Case, View};
 use crate::objection::{Effect, Objection};
 
@@ -9,25 +10,18 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
     }
     let limits = &view.settings().rate;
     let namespace = &case.target.workload.namespace;
-    let recent: Vec<_> = view
-        .state
-        .acts
-        .iter()
-        .take_while(|act| view.now.since(act.decided) < limits.window.0)
-        .filter(|act| act.undo_of.is_none())
-        .collect();
+    let recent = recent(view);
     let here = recent
         .iter()
         .filter(|act| act.workload().namespace == *namespace)
         .count();
-    let over = |count: usize, limit: u32| count >= usize::try_from(limit).unwrap_or(usize::MAX);
-    let text = if over(recent.len(), limits.per_cluster) {
+    let text = if left_of(limits.per_cluster, recent.len()) == 0 {
         format!(
             "{} acts in the cluster of late, {} are allowed",
             recent.len(),
             limits.per_cluster
         )
-    } else if over(here, limits.per_namespace) {
+    } else if left_of(limits.per_namespace, here) == 0 {
         format!(
             "{here} acts in the namespace of late, {} are allowed",
             limits.per_namespace
@@ -41,4 +35,20 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
         text,
         "approve it, or wait",
     ))
+}
+
+/// How many more acts the cluster may see in this window without a person's yes.
+pub(crate) fn left(view: &View<'_>) -> u32 {
+    left_of(view.settings().rate.per_cluster, recent(view).len())
+}
+
+fn left_of(limit: u32, taken: usize) -> u32 {
+    limit.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+}
+
+fn recent<'a>(view: &View<'a>) -> Vec<&'a Act> {
+    let acts = view.state.acts.iter();
+    acts.take_while(|act| view.now.since(act.decided) < view.settings().rate.window.0)
+        .filter(|act| act.undo_of.is_none())
+        .collect()
 }
