@@ -1,13 +1,14 @@
 //! One trace from what came in to what was done about it, through every stage.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::path::Path;
 
-use aegis_e2e::{Collector, Options, Span, Stack, until};
-use aegis_schemas::{OutcomePhase, TraceContext};
+use aegis_e2e::{Collector, Span, until};
+use aegis_schemas::Outcome;
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(120);
+use crate::SOON;
+
 const STAGES: [&str; 5] = ["ingest", "detector", "policy", "executor", "audit-sink"];
 
 fn stages(trace: &[Span]) -> BTreeSet<&str> {
@@ -39,41 +40,27 @@ fn named<'a>(trace: &'a [Span], name: &str, stage: &str) -> &'a Span {
     found.unwrap_or_else(|| panic!("no span `{name}` of {stage}: {trace:#?}"))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_trace_spans_every_stage_and_its_links_resolve() {
-    let collector = Collector::start().await.unwrap();
-    let options = Options::scenario("corrupt-pod")
-        .setting("TELEMETRY__OTLP_ENDPOINT", collector.url())
-        .setting("LOG__FORMAT", "json");
-    let stack = Stack::start(options).await.unwrap();
-    let mut watch = stack.watch().await.unwrap();
-    let (outcome, trace) = watch
-        .until("an act", SOON, |entry| {
-            let outcome = entry.outcome(OutcomePhase::Applied)?.clone();
-            let said = entry.record.headers.get("traceparent")?;
-            Some((outcome, TraceContext::parse(said)?.trace_id()))
-        })
-        .await
-        .unwrap();
+/// Waits until every stage has sent its spans of the trace, and looks at them.
+pub(crate) async fn spans_every_stage(collector: &Collector, outcome: &Outcome, trace: &str) {
     until("every stage's spans", SOON, || async {
-        let spans = collector.trace(&trace);
+        let spans = collector.trace(trace);
         stages(&spans).is_superset(&BTreeSet::from(STAGES)) && dangling(&spans).is_empty()
     })
     .await
     .unwrap_or_else(|error| {
-        let spans = collector.trace(&trace);
+        let spans = collector.trace(trace);
         panic!("{error}: {:?}, {:?}", stages(&spans), dangling(&spans));
     });
 
-    let spans = collector.trace(&trace);
+    let spans = collector.trace(trace);
     let decided = named(&spans, "publish aegis.v1.decision", "policy");
     let acted = named(&spans, "process aegis.v1.decision", "executor");
     let told = named(&spans, "publish aegis.v1.action", "executor");
     let recorded = named(&spans, "process aegis.v1.action", "audit-sink");
-    assert_eq!(acted.links, [(trace.clone(), decided.id.clone())]);
+    assert_eq!(acted.links, [(trace.to_owned(), decided.id.clone())]);
     assert_eq!(acted.parent, "", "what is answered is linked, not a parent");
     assert_eq!(told.parent, acted.id);
-    assert_eq!(recorded.links, [(trace.clone(), told.id.clone())]);
+    assert_eq!(recorded.links, [(trace.to_owned(), told.id.clone())]);
     assert_eq!(acted.service, "aegis-executor");
     let decision = outcome.decision.to_string();
     let incident = outcome.incident.unwrap().to_string();
@@ -86,19 +73,22 @@ async fn one_trace_spans_every_stage_and_its_links_resolve() {
     ] {
         assert_eq!(acted.attributes[name], value);
     }
+}
 
-    // The executor's log says the same ids.
-    let log = std::fs::read_to_string(stack.logs().join("executor.log")).unwrap();
+/// The executor's log says of the outcome to which trace and incident it belongs.
+pub(crate) fn is_in_the_logs(logs: &Path, outcome: &Outcome, trace: &str) {
+    let log = std::fs::read_to_string(logs.join("executor.log")).unwrap();
     let lines = log
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok());
+    let decision = outcome.decision.to_string();
     let told: Vec<Value> = lines
         .filter(|line: &Value| line["decision"] == decision.as_str())
         .collect();
     assert!(!told.is_empty(), "{log}");
+    let incident = outcome.incident.unwrap().to_string();
     for line in told {
-        assert_eq!(line["span"]["trace_id"], trace.as_str(), "{line}");
+        assert_eq!(line["span"]["trace_id"], trace, "{line}");
         assert_eq!(line["span"]["incident"], incident.as_str(), "{line}");
     }
-    stack.stop().await;
 }
