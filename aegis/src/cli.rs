@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Config;
 use crate::settings::Settings;
 use crate::{
-    audit, bench, demo, doctor, exit, init, keys, orders, people, provision, rehearse, run,
+    audit, bench, demo, doctor, exit, init, keys, notify, orders, people, provision, rehearse, run,
     simulate, users,
 };
 
@@ -60,6 +60,9 @@ enum Command {
     /// People who may sign in, straight in the database: for the first administrator.
     #[command(subcommand)]
     Users(users::Users),
+    /// Whom people hear from.
+    #[command(subcommand)]
+    Notify(notify::Notify),
     /// Sign in at a gateway.
     Login(people::Login),
     /// Sign out and forget the tokens.
@@ -127,6 +130,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Keys(keys::Keys::Tls(tls)) => tls.run(),
         Command::Keys(keys) => keys.run(&config()?),
         Command::Users(users) => users.run(&config()?).await,
+        Command::Notify(notify) => notify.run(&config()?).await,
         Command::Login(login) => people::login(&login).await,
         Command::Logout => people::logout().await,
         Command::Incidents(incidents) => people::incidents(&incidents).await,

@@ -166,6 +166,8 @@ pub struct Config {
     pub audit: aegis_audit_sink::Config,
     /// People.
     pub gateway: aegis_gateway::Config,
+    /// Who is told.
+    pub notify: aegis_notify::Config,
 }
 
 impl Config {
@@ -221,6 +223,12 @@ impl Config {
                 .faults()
                 .into_iter()
                 .map(|fault| format!("`audit`: {fault}")),
+        );
+        mistakes.extend(
+            self.notify
+                .faults()
+                .into_iter()
+                .map(|fault| format!("`notify`: {fault}")),
         );
         if mistakes.is_empty() {
             Ok(())

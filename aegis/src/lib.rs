@@ -14,6 +14,7 @@ pub mod exit;
 pub mod init;
 pub mod keys;
 pub mod local;
+pub mod notify;
 pub mod orders;
 pub mod people;
 pub mod provision;

@@ -42,18 +42,21 @@ pub enum Role {
     AuditSink,
     /// People in.
     Gateway,
-    /// All of them in one process.
+    /// Events in, people told.
+    Notify,
+    /// All of them in one process; notify when `notify.routes` says who is told.
     All,
 }
 
 impl Role {
-    const EACH: [Self; 6] = [
+    const EACH: [Self; 7] = [
         Self::AuditSink,
         Self::Ingest,
         Self::Detector,
         Self::Policy,
         Self::Executor,
         Self::Gateway,
+        Self::Notify,
     ];
 
     const fn service(self) -> Option<Service> {
@@ -64,6 +67,7 @@ impl Role {
             Self::Executor => Some(Service::Executor),
             Self::AuditSink => Some(Service::AuditSink),
             Self::Gateway => Some(Service::Gateway),
+            Self::Notify => Some(Service::Notify),
             Self::All => None,
         }
     }
@@ -133,11 +137,7 @@ pub async fn run(config: &Config, wanted: &Run) -> Result<()> {
         stop.clone(),
     ));
 
-    let roles: BTreeSet<Role> = if wanted.roles.contains(&Role::All) {
-        Role::EACH.into()
-    } else {
-        wanted.roles.iter().copied().collect()
-    };
+    let roles = roles(config, &wanted.roles);
     let mut tasks = JoinSet::new();
     for role in roles {
         let Some(service) = role.service() else {
@@ -177,6 +177,16 @@ pub async fn run(config: &Config, wanted: &Run) -> Result<()> {
     ended
 }
 
+/// The services that are meant: all are those that have something to do.
+fn roles(config: &Config, wanted: &[Role]) -> BTreeSet<Role> {
+    let mut roles: BTreeSet<Role> = wanted.iter().copied().collect();
+    if roles.remove(&Role::All) {
+        let idle = |role: &Role| *role == Role::Notify && !config.notify.is_wanted();
+        roles.extend(Role::EACH.into_iter().filter(|role| !idle(role)));
+    }
+    roles
+}
+
 async fn serve(
     role: Role,
     bus: Bus,
@@ -198,6 +208,10 @@ async fn serve(
             let cores = Arc::new(Cores::new(config));
             let ready = || component.ready();
             aegis_gateway::run(bus, config.gateway.clone(), cores, ready, stop).await?;
+        }
+        Role::Notify => {
+            let clusters = config.topology.clusters.clone();
+            aegis_notify::run(bus, config.notify.clone(), clusters, stop).await?;
         }
         Role::All => {}
     }

@@ -6,9 +6,11 @@ mod health;
 mod notes;
 mod past;
 pub(crate) mod store;
+mod told;
 
 pub use claims::{Claim, Claims, Held};
 pub use halt::{Halt, HaltState, Standing};
 pub use health::{Health, HealthBoard, Seen};
 pub use notes::Notes;
 pub use past::Past;
+pub use told::Told;

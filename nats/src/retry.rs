@@ -28,6 +28,14 @@ impl Backoff {
         Self::new(Duration::from_millis(100), Duration::from_secs(10))
     }
 
+    /// As it stands after that many failures, for whoever did not see them all.
+    #[must_use]
+    pub fn after(mut self, failures: u32) -> Self {
+        let due = self.shortest.saturating_mul(2_u32.saturating_pow(failures));
+        self.next = due.min(self.longest);
+        self
+    }
+
     /// The next wait: between half and the whole of what is due.
     pub fn delay(&mut self) -> Duration {
         let due = self.next;

@@ -17,6 +17,8 @@ pub enum Service {
     AuditSink,
     /// People in.
     Gateway,
+    /// Tells people.
+    Notify,
     /// Looks, changes nothing.
     Doctor,
     /// Makes streams and consumers.
@@ -27,13 +29,14 @@ pub enum Service {
 
 impl Service {
     /// Every service of Aegis itself.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ingest,
         Self::Detector,
         Self::Policy,
         Self::Executor,
         Self::AuditSink,
         Self::Gateway,
+        Self::Notify,
         Self::Doctor,
         Self::Provisioner,
     ];
@@ -48,6 +51,7 @@ impl Service {
             Self::Executor => "executor",
             Self::AuditSink => "audit-sink",
             Self::Gateway => "gateway",
+            Self::Notify => "notify",
             Self::Doctor => "doctor",
             Self::Provisioner => "provisioner",
             Self::Publisher(name) => name,

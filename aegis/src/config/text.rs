@@ -47,6 +47,10 @@ const SECTIONS: &[(&str, &str)] = &[
         "The record. Keep a copy of the signing key's .pub elsewhere: `aegis audit verify` believes only that.",
     ),
     ("gateway", "People: sign-in, REST."),
+    (
+        "notify",
+        "Who is told: `[[notify.routes]]` to `[notify.receivers.NAME]`, as docs/notify.md says.",
+    ),
 ];
 
 /// The text of a file that says `config`.

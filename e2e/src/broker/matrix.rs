@@ -9,14 +9,15 @@ pub const PARTITIONS: u16 = 2;
 /// The systems that may hand in on AEGIS_INTAKE.
 pub const PUBLISHERS: [&str; 2] = ["billing", "ci"];
 
-/// The six services that run; the rest are jobs and strangers.
-const RUNNING: [&str; 6] = [
+/// The seven services that run; the rest are jobs and strangers.
+const RUNNING: [&str; 7] = [
     "ingest",
     "detector",
     "policy",
     "executor",
     "audit-sink",
     "gateway",
+    "notify",
 ];
 
 const STREAMS: [&str; 5] = [
@@ -66,6 +67,17 @@ const OWN: &[(&str, &[&str])] = &[
             "aegis.v1.intake.gateway.>",
             "aegis.v1.dlq.gateway.>",
             "$KV.aegis_halt.>",
+        ],
+    ),
+    (
+        "notify",
+        &[
+            "aegis.v1.dlq.notify.>",
+            "$KV.aegis_notify.>",
+            "$JS.API.STREAM.INFO.KV_aegis_notify",
+            "$JS.API.DIRECT.GET.KV_aegis_notify.$KV.aegis_notify.>",
+            // It says which service fell silent.
+            "$JS.API.DIRECT.GET.KV_aegis_health.$KV.aegis_health.>",
         ],
     ),
     (
@@ -120,6 +132,7 @@ const CONSUMERS: &[(&str, &str, &str, bool)] = &[
     ("executor", "AEGIS_EVENTS", "executor-demo", false),
     ("executor", "AEGIS_EVENTS", "executor-prod_eu", false),
     ("ingest", "AEGIS_INTAKE", "ingest", false),
+    ("notify", "AEGIS_EVENTS", "notify", false),
     ("audit-sink", "AEGIS_METRICS", "audit-sink", false),
     ("audit-sink", "AEGIS_EVENTS", "audit-sink", false),
     ("audit-sink", "AEGIS_INTAKE", "audit-sink", false),

@@ -210,6 +210,7 @@ fn buckets() -> Vec<String> {
             "executor",
             "audit-sink",
             "gateway",
+            "notify",
         ] {
             for key in [key.to_owned(), format!("{key}.probe")] {
                 let subject = bucket.subject(&key);

@@ -1,5 +1,6 @@
 //! How far behind each service is: no audit, no action.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -48,7 +49,7 @@ pub struct Seen {
 pub struct HealthBoard {
     store: Store,
     own: String,
-    last: Arc<Mutex<Option<(u64, Instant)>>>,
+    last: Arc<Mutex<BTreeMap<Service, (u64, Instant)>>>,
 }
 
 impl HealthBoard {
@@ -58,7 +59,7 @@ impl HealthBoard {
         Self {
             store: Store::new(bus.clone(), Bucket::Health),
             own: bus.service().as_str().to_owned(),
-            last: Arc::new(Mutex::new(None)),
+            last: Arc::default(),
         }
     }
 
@@ -77,9 +78,18 @@ impl HealthBoard {
     ///
     /// # Errors
     ///
-    /// When the server does not answer or the value is malformed.
+    /// As [`HealthBoard::of`].
     pub async fn audit(&self) -> Result<Option<Seen>, Error> {
-        let key = Service::AuditSink.as_str();
+        self.of(&Service::AuditSink).await
+    }
+
+    /// What `service` said last; `None` when it never said anything.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer or the value is malformed.
+    pub async fn of(&self, service: &Service) -> Result<Option<Seen>, Error> {
+        let key = service.as_str();
         let Some(entry) = self.store.get(key).await? else {
             return Ok(None);
         };
@@ -90,8 +100,8 @@ impl HealthBoard {
         let mut last = self.last.lock().await;
         // A value that is new to this process has the age that the wall clocks say: whoever reads seldom,
         // or from a server that was cut off, must not take it for fresh. From then on our own clock counts.
-        let begun = match *last {
-            Some((revision, since)) if revision == entry.revision => since,
+        let begun = match last.get(service) {
+            Some(&(revision, since)) if revision == entry.revision => since,
             _ => {
                 let wall = SystemTime::now()
                     .duration_since(UNIX_EPOCH)
@@ -102,7 +112,7 @@ impl HealthBoard {
                 now.checked_sub(age).unwrap_or(now)
             }
         };
-        *last = Some((entry.revision, begun));
+        last.insert(service.clone(), (entry.revision, begun));
         Ok(Some(Seen {
             health,
             age: begun.elapsed(),

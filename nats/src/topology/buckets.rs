@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::Config;
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
 
 use super::{Settings, streams};
 
@@ -17,11 +17,19 @@ pub enum Bucket {
     Exec,
     /// How far behind each service is.
     Health,
+    /// What people were told, a key for each incident.
+    Notify,
 }
 
 impl Bucket {
     /// Every bucket.
-    pub const ALL: [Self; 4] = [Self::State, Self::Halt, Self::Exec, Self::Health];
+    pub const ALL: [Self; 5] = [
+        Self::State,
+        Self::Halt,
+        Self::Exec,
+        Self::Health,
+        Self::Notify,
+    ];
 
     /// The bucket's name.
     #[must_use]
@@ -31,6 +39,7 @@ impl Bucket {
             Self::Halt => "aegis_halt",
             Self::Exec => "aegis_exec",
             Self::Health => "aegis_health",
+            Self::Notify => "aegis_notify",
         }
     }
 
@@ -60,6 +69,13 @@ impl Bucket {
             Self::State => (26, Duration::ZERO),
             Self::Exec => (10, Duration::from_secs(24 * 60 * 60)),
             Self::Halt | Self::Health => (1, Duration::ZERO),
+            Self::Notify => (2, Duration::from_secs(30 * 24 * 60 * 60)),
+        };
+        let base = streams::base(settings);
+        let discard = match self {
+            // An incident of long ago that is forgotten is told once more; one of now must be told.
+            Self::Notify => DiscardPolicy::Old,
+            _ => base.discard,
         };
         Config {
             name: self.stream(),
@@ -71,7 +87,8 @@ impl Bucket {
             allow_direct: self.any_replica_answers(),
             // Chunks of old snapshots are replaced by a marker that removes itself.
             allow_message_ttl: matches!(self, Self::State),
-            ..streams::base(settings)
+            discard,
+            ..base
         }
     }
 }

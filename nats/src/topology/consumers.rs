@@ -129,6 +129,32 @@ impl Durable {
         }
     }
 
+    /// What people are told of, shared by replicas. It never gives up by count: what cannot be told now is
+    /// told when the receiver is back, and notify itself says when it is too late.
+    #[must_use]
+    pub fn notify() -> Self {
+        let filters = [
+            "incident",
+            "assessment",
+            "decision.ask",
+            "decision.deny",
+            "decision.escalate",
+            "action",
+            "signal.heartbeat",
+        ];
+        Self {
+            service: Service::Notify,
+            stream: Stream::Events,
+            name: "notify".to_owned(),
+            filters: filters.map(|stage| format!("aegis.v1.{stage}.>")).to_vec(),
+            how: How::Parallel,
+            ack_wait: Duration::from_secs(60),
+            max_ack_pending: 1_000,
+            max_deliver: None,
+            retry: seconds(&[1, 5, 15, 30, 60, 120, 300]),
+        }
+    }
+
     /// The record of one stream.
     #[must_use]
     pub fn audit_sink(stream: Stream) -> Self {
@@ -157,6 +183,7 @@ impl Durable {
             ]);
         }
         all.push(Self::ingest());
+        all.push(Self::notify());
         all.extend(Stream::ALL.into_iter().map(Self::audit_sink));
         all
     }

@@ -73,6 +73,14 @@ pub fn permissions(service: &Service, settings: &Settings) -> Permissions {
             publish.extend(health(service));
             publish.extend(streams());
         }
+        Service::Notify => {
+            publish.extend(consumers(service, settings));
+            publish.push(Bucket::Notify.subject(">"));
+            publish.extend(read(Bucket::Notify, ">"));
+            publish.extend(read(Bucket::Health, ">"));
+            publish.push(Bucket::Health.subject(service.as_str()));
+            publish.extend(streams());
+        }
         // To make one anew. Buckets hold what nobody could make again.
         Service::Provisioner => {
             let delete = |stream| format!("$JS.API.STREAM.DELETE.{stream}");
@@ -97,7 +105,7 @@ fn own_subjects(service: &Service) -> Vec<String> {
         ],
         Service::Policy => &["aegis.v1.decision.>"],
         Service::Executor => &["aegis.v1.action.>"],
-        Service::AuditSink => &[],
+        Service::AuditSink | Service::Notify => &[],
         Service::Gateway => &[
             "aegis.v1.command.>",
             "aegis.v1.access.>",
