@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::settings::Settings;
 use crate::{
-    audit, bench, demo, doctor, exit, init, keys, notify, orders, people, provision, rehearse, run,
-    simulate, users,
+    audit, bench, completions, demo, doctor, exit, init, keys, notify, people, provision, rehearse,
+    run, simulate, users,
 };
 
 /// The autopilot for Kubernetes that an SRE can trust: every act is explained, permitted, signed,
@@ -73,10 +73,18 @@ enum Command {
     /// What waits for a yes.
     #[command(subcommand)]
     Approvals(people::Approvals),
+    /// Say everything that speaks for what was thought and decided in an incident.
+    Explain(people::Explain),
+    /// Follow what happens.
+    Tail(people::Tail),
     /// Take an act back.
     Undo(people::Undo),
     /// Say how much Aegis may do by itself, and where.
-    Mode(orders::SetMode),
+    Mode(people::SetMode),
+    /// Let nothing be done for a while.
+    Freeze(people::Freeze),
+    /// End a freeze before its time.
+    Unfreeze(people::Unfreeze),
     /// Stop all acts within a second.
     KillSwitch(people::KillSwitch),
     /// Read and prove the audit log.
@@ -89,6 +97,11 @@ enum Command {
     /// Measure.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Print what makes a shell complete these commands.
+    #[command(
+        after_help = "Examples:\n  aegis completions bash > ~/.local/share/bash-completion/completions/aegis\n  aegis completions zsh > ~/.zfunc/_aegis\n  aegis completions fish > ~/.config/fish/completions/aegis.fish"
+    )]
+    Completions(completions::Completions),
 }
 
 /// The program.
@@ -131,16 +144,21 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Keys(keys) => keys.run(&config()?),
         Command::Users(users) => users.run(&config()?).await,
         Command::Notify(notify) => notify.run(&config()?).await,
-        Command::Login(login) => people::login(&login).await,
+        Command::Login(login) => login.run().await,
         Command::Logout => people::logout().await,
-        Command::Incidents(incidents) => people::incidents(&incidents).await,
-        Command::Approvals(approvals) => people::approvals(&approvals).await,
-        Command::Undo(undo) => people::undo(&undo).await,
+        Command::Incidents(incidents) => incidents.run().await,
+        Command::Approvals(approvals) => approvals.run().await,
+        Command::Explain(explain) => explain.run().await,
+        Command::Tail(tail) => tail.run().await,
+        Command::Undo(undo) => undo.run().await,
         Command::Mode(mode) => mode.run().await,
-        Command::KillSwitch(switch) => people::kill_switch(&switch).await,
+        Command::Freeze(freeze) => freeze.run().await,
+        Command::Unfreeze(unfreeze) => unfreeze.run().await,
+        Command::KillSwitch(switch) => switch.run().await,
         Command::Audit(audit) => audit.from_here()?.run(&config()?).await,
         Command::Simulate(simulate) => simulate.run().await,
         Command::Rehearse(rehearse) => rehearse.run().await,
         Command::Bench(bench) => bench.run().await,
+        Command::Completions(wanted) => wanted.print(&mut Cli::command()),
     }
 }

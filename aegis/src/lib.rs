@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod bench;
 mod cli;
+mod completions;
 pub mod config;
 mod cores;
 pub mod demo;
@@ -15,7 +16,6 @@ pub mod init;
 pub mod keys;
 pub mod local;
 pub mod notify;
-pub mod orders;
 pub mod people;
 pub mod provision;
 mod record;

@@ -42,7 +42,7 @@ pub struct Rehearse {
     #[arg(long, default_value = "1", value_parser = seeds)]
     seeds: std::ops::RangeInclusive<u64>,
     /// What Aegis may do by itself.
-    #[arg(long, default_value = "act", value_parser = crate::orders::parse)]
+    #[arg(long, default_value = "act", value_parser = crate::people::parse_mode)]
     mode: Mode,
     /// Fail when an act was wrong or a fault was not healed.
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -96,10 +96,38 @@ impl Session {
         fs::remove_file(file()?).context("cannot remove the kept sign-in")
     }
 
-    async fn send(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Response> {
-        let mut request = client()
+    /// Opens a stream of events, after the one that is named, if one is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::ask`].
+    pub async fn open(&mut self, path: &str, after: Option<&str>) -> Result<Response> {
+        let mut answer = self.subscribe(path, after).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            self.renew().await?;
+            answer = self.subscribe(path, after).await?;
+        }
+        accepted(answer).await
+    }
+
+    async fn subscribe(&self, path: &str, after: Option<&str>) -> Result<Response> {
+        let mut request = self
+            .request(&Method::GET, path)
+            .header("accept", "text/event-stream");
+        if let Some(after) = after {
+            request = request.header("last-event-id", after);
+        }
+        request.send().await.with_context(|| unreachable(&self.url))
+    }
+
+    fn request(&self, method: &Method, path: &str) -> RequestBuilder {
+        client()
             .request(method.clone(), format!("{}/api/v1{path}", self.url))
-            .bearer_auth(&self.access_token);
+            .bearer_auth(&self.access_token)
+    }
+
+    async fn send(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Response> {
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }
