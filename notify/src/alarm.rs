@@ -1,4 +1,4 @@
-//! What is wrong with Aegis itself: a part that was not heard of for too long.
+//! What is wrong with Aegis itself: a part that was not heard of for too long, forged decisions.
 
 use std::time::Duration;
 
@@ -87,16 +87,39 @@ pub fn pulse(
     }
 }
 
-/// A part that was silent.
+/// How long nothing may be forged before that alarm is over.
+pub const CALM: Duration = Duration::from_secs(15 * 60);
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "trouble", rename_all = "snake_case")]
+pub enum Trouble {
+    /// A part is not heard of.
+    Silent {
+        /// The part in words.
+        part: String,
+    },
+    /// Somebody puts what no key of ours signed in the place of decisions.
+    Forged {
+        /// What the executor said of the first one.
+        first: String,
+        /// The sequence of the event that comes again to see whether it is over.
+        by: u64,
+        /// When the newest was refused.
+        newest: Timestamp,
+    },
+}
+
+/// Something is wrong with Aegis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// The part in words.
-    pub part: String,
+    /// What.
+    pub trouble: Trouble,
     /// The cluster that it belongs to, if to one.
     pub cluster: Option<Cluster>,
-    /// When it was last heard of.
+    /// Since when.
     pub since: Timestamp,
-    /// When it was heard of again.
+    /// Until when.
     pub ended: Option<Timestamp>,
 }
 
@@ -107,7 +130,7 @@ impl Alarm {
         let firing = kept.filter(|alarm| alarm.ended.is_none());
         match (pulse, firing) {
             (Pulse::Silent(since), None) => Some(Self {
-                part: part.name(),
+                trouble: Trouble::Silent { part: part.name() },
                 cluster: part.cluster().cloned(),
                 since,
                 ended: None,
@@ -116,6 +139,64 @@ impl Alarm {
                 ended: Some(now),
                 ..alarm.clone()
             }),
+            _ => None,
+        }
+    }
+
+    /// What is to be kept at `now` after the event at `seq` said at `at` that something was forged; a second
+    /// time it sees whether that is over.
+    #[must_use]
+    pub fn forged(
+        kept: Option<&Self>,
+        cluster: Option<&Cluster>,
+        (seq, at): (u64, Timestamp),
+        said: &str,
+        now: Timestamp,
+    ) -> Self {
+        let fresh = || Self {
+            trouble: Trouble::Forged {
+                first: said.to_owned(),
+                by: seq,
+                newest: at,
+            },
+            cluster: cluster.cloned(),
+            since: at,
+            ended: None,
+        };
+        let Some(alarm) = kept else {
+            return fresh();
+        };
+        let Trouble::Forged { first, by, newest } = &alarm.trouble else {
+            return fresh();
+        };
+        if alarm.ended.is_some() {
+            return if at > *newest { fresh() } else { alarm.clone() };
+        }
+        let newest = at.max(*newest);
+        // Who should have come again did not: the stream was made anew.
+        let by = if now.since(newest) > CALM * 2 {
+            seq
+        } else {
+            *by
+        };
+        Self {
+            trouble: Trouble::Forged {
+                first: first.clone(),
+                by,
+                newest,
+            },
+            ended: (by == seq && now.since(newest) >= CALM).then_some(now),
+            ..alarm.clone()
+        }
+    }
+
+    /// How long the event at `seq` waits until it sees whether it is over; none when it need not.
+    #[must_use]
+    pub fn look_again(&self, seq: u64, now: Timestamp) -> Option<Duration> {
+        match self.trouble {
+            Trouble::Forged { by, newest, .. } if by == seq && self.ended.is_none() => {
+                Some((newest + CALM).since(now))
+            }
             _ => None,
         }
     }

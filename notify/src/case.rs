@@ -20,6 +20,7 @@ const MAX_TEXT: usize = 500;
 
 /// One incident.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Case {
     /// What is wrong; none as long as only its consequences arrived.
     pub about: Option<About>,

@@ -18,6 +18,7 @@ use crate::secret::Secret;
 
 /// What a receiver was told of one thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sent {
     /// How many messages it got.
     pub count: u32,

@@ -57,7 +57,7 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// When the server does not answer or what is kept cannot be read.
+    /// When the server does not answer.
     pub(crate) async fn change<T>(
         &self,
         key: &str,
@@ -66,7 +66,7 @@ impl Desk {
         loop {
             let held = self.told.read(key).await?;
             let before = match &held {
-                Some(held) => parse(key, &held.value)?,
+                Some(held) => parse(key, &held.value),
                 None => Record::default(),
             };
             let mut record = before.clone();
@@ -75,7 +75,7 @@ impl Desk {
                 return Ok((record, result));
             }
             let revision = held.map_or(0, |held| held.revision);
-            let value = serde_json::to_vec(&record).map_err(|error| malformed(key, &error))?;
+            let value = serde_json::to_vec(&record).expect("a record has no maps but by text");
             match self.told.write(key, revision, value.into()).await {
                 Err(BusError::Conflict(_)) => {}
                 stored => return stored.map(|_| (record, result)),
@@ -119,6 +119,8 @@ impl Desk {
         occasion: Occasion,
     ) -> Result<Option<Duration>, BusError> {
         for _ in 0..MAX_STEPS {
+            // Before the claim, which must not end while it waits.
+            let _room = station.enter().await;
             let now = now();
             // Longer than the request may take, so that nobody else sends it meanwhile.
             let claim = now + self.config.request_timeout * 2;
@@ -229,13 +231,10 @@ fn say(key: &str, receiver: &str, channel: &Channel, answer: &Answer, occasion: 
     }
 }
 
-fn parse(key: &str, value: &[u8]) -> Result<Record, BusError> {
-    serde_json::from_slice(value).map_err(|error| malformed(key, &error))
-}
-
-fn malformed(key: &str, error: &serde_json::Error) -> BusError {
-    BusError::Malformed {
-        key: key.to_owned(),
-        reason: error.to_string(),
-    }
+/// What cannot be read is begun anew: people are rather told twice than never again.
+fn parse(key: &str, value: &[u8]) -> Record {
+    serde_json::from_slice(value).unwrap_or_else(|error| {
+        tracing::error!(key, %error, "what is kept cannot be read and is begun anew");
+        Record::default()
+    })
 }

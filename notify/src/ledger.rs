@@ -19,6 +19,7 @@ const OVERDUE: Duration = Duration::from_secs(60);
 
 /// What is kept under one key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Record {
     /// An incident, if it is one.
     pub case: Option<Case>,
@@ -30,6 +31,7 @@ pub struct Record {
 
 /// What a receiver was told, and what is under way to it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Told {
     /// What it has.
     pub sent: Sent,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aegis_schemas::{Cluster, DecisionId, Digest, Entity, Severity, Timestamp};
 use serde::Serialize;
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, Trouble};
 use crate::case::{ActState, Case};
 use crate::flapping::Unrest;
 
@@ -138,30 +138,13 @@ impl Notice {
     /// Of the alarm under `key`.
     #[must_use]
     pub fn of_alarm(key: &str, alarm: &Alarm, dashboard: Option<&str>) -> Self {
-        let part = &alarm.part;
-        let (headline, text) = match alarm.ended {
-            None => (
-                format!("Aegis: {part} is silent"),
-                format!(
-                    "nothing was heard of {part} since {}: until it is back, Aegis may not see, act or \
-                     record. `aegis doctor` and the service's log say why",
-                    seconds(alarm.since)
-                ),
-            ),
-            Some(ended) => (
-                format!("Aegis: {part} is back"),
-                format!(
-                    "{part} was silent for {}",
-                    about_long(ended.since(alarm.since))
-                ),
-            ),
-        };
+        let (kind, headline, text) = in_words(alarm);
         Self {
             key: key.to_owned(),
             firing: alarm.ended.is_none(),
             severity: Severity::Critical,
             headline,
-            kind: "silent".to_owned(),
+            kind: kind.to_owned(),
             cluster: alarm.cluster.clone(),
             entity: None,
             since: alarm.since,
@@ -209,6 +192,42 @@ impl Notice {
             ended: Some(now),
             ..self
         }
+    }
+}
+
+/// The kind, the headline and the details of an alarm.
+fn in_words(alarm: &Alarm) -> (&'static str, String, String) {
+    let lasted = alarm
+        .ended
+        .map(|ended| about_long(ended.since(alarm.since)));
+    match (&alarm.trouble, lasted) {
+        (Trouble::Silent { part }, None) => (
+            "silent",
+            format!("Aegis: {part} is silent"),
+            format!(
+                "nothing was heard of {part} since {}: until it is back, Aegis may not see, act or record. \
+                 `aegis doctor` and the service's log say why",
+                seconds(alarm.since)
+            ),
+        ),
+        (Trouble::Silent { part }, Some(lasted)) => (
+            "silent",
+            format!("Aegis: {part} is back"),
+            format!("{part} was silent for {lasted}"),
+        ),
+        (Trouble::Forged { first, .. }, None) => (
+            "forged",
+            "Aegis: somebody forges decisions".to_owned(),
+            format!(
+                "the executor refused what no key of ours signed: {first}. Nothing was done. Either somebody \
+                 else publishes in policy's place, or the keys of policy and executor differ"
+            ),
+        ),
+        (Trouble::Forged { .. }, Some(lasted)) => (
+            "forged",
+            "Aegis: no decisions are forged any more".to_owned(),
+            format!("it went on for {lasted}"),
+        ),
     }
 }
 

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::channel::{Answer, Call, Channel, Reply};
 use crate::{Error, metrics};
@@ -54,11 +54,14 @@ impl Station {
         &self.channel
     }
 
+    /// Waits until few enough are at it.
+    pub(crate) async fn enter(&self) -> SemaphorePermit<'_> {
+        let room = self.room.acquire().await;
+        room.expect("it is never closed")
+    }
+
     /// Sends a request, unless the receiver asked to be left alone.
     pub(crate) async fn send(&self, call: &Call) -> Answer {
-        let Ok(_room) = self.room.acquire().await else {
-            return later(None, "the receiver is closed".to_owned());
-        };
         if let Some(rest) = self.rest() {
             return later(Some(rest), "it asked to wait".to_owned());
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aegis_notify::alarm::{Alarm, Part, Pulse, pulse};
+use aegis_notify::alarm::{Alarm, CALM, Part, Pulse, pulse};
 use aegis_notify::channel::{Answer, Channel};
 use aegis_notify::flapping::{Flapping, Unrest};
 use aegis_notify::ledger::{Due, Record};
@@ -319,6 +319,37 @@ fn silence_is_told_once_it_lasted_and_only_by_who_listened() {
     let ended = next(Some(&alarm), Pulse::Well).unwrap();
     assert_eq!(ended.ended, Some(at(100)));
     assert_eq!(next(Some(&ended), Pulse::Well), None);
+}
+
+/// Of thousands of forgeries one event alone comes again to see whether it is over.
+#[test]
+fn forgeries_are_one_alarm_until_none_came_for_a_while() {
+    let whole = CALM.as_secs();
+    let calm = i64::try_from(whole).unwrap();
+    let said = "no active key signed this";
+    let mut kept: Option<Alarm> = None;
+    let mut forge = |seq: u64, came: i64, now: i64| {
+        let alarm = Alarm::forged(kept.as_ref(), None, (seq, at(came)), said, at(now));
+        let again = alarm.look_again(seq, at(now)).map(|wait| wait.as_secs());
+        kept = Some(alarm.clone());
+        (alarm.ended.is_none(), again)
+    };
+    assert_eq!(forge(1, 0, 0), (true, Some(whole)));
+    assert_eq!(forge(2, 100, 100), (true, None));
+    assert_eq!(
+        forge(1, 0, calm),
+        (true, Some(100)),
+        "the second one was later"
+    );
+    assert_eq!(forge(1, 0, calm + 100), (false, None));
+    assert_eq!(
+        forge(2, 100, calm + 101),
+        (false, None),
+        "it comes again, and is known"
+    );
+    assert_eq!(forge(3, calm + 200, calm + 200), (true, Some(whole)));
+    // Event 3 is lost with its stream: somebody else sees to the end.
+    assert_eq!(forge(4, calm + 200, 4 * calm), (false, None));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use aegis_notify::{Config, DeadMan};
 use aegis_schemas::header::Meta;
 use aegis_schemas::signal::Heartbeat;
 use aegis_schemas::{
-    AssessmentVerdict, Cluster, Entity, EntityKind, Event, EventId, IncidentPhase, Name,
+    AssessmentVerdict, Cluster, Entity, EntityKind, Event, EventId, IncidentPhase, Name, Outcome,
     OutcomePhase, Severity, Signal, SignalBody, Subject, Timestamp,
 };
 use tempfile::TempDir;
@@ -287,6 +287,42 @@ async fn silence_of_aegis_is_told_and_signs_of_life_end_with_it() {
     lives.abort();
     let again = |found: &[Request]| status(found, "firing") == 4;
     ground.hook.until("/alertmanager", again).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_decisions_are_one_alarm() {
+    let ground = Ground::new(&["alertmanager"]).await;
+    let _notify = ground.notify().await;
+    for number in 1..20 {
+        ground.say(number, &forged()).await;
+    }
+    // What comes behind them is told: they hold back nothing.
+    ground.say(20, &opened()).await;
+    let both = |found: &[Request]| found.len() == 2;
+    let told = ground.hook.until("/alertmanager", both).await;
+    let mut kinds: Vec<_> = told
+        .iter()
+        .map(|alert| alert.body["commonLabels"]["kind"].as_str().unwrap())
+        .collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["crash_loop", "forged"]);
+    let text = told.iter().map(|alert| alert.body.to_string());
+    let text: String = text.collect();
+    assert!(text.contains("no active key signed this"), "{text}");
+}
+
+/// A refusal of what the executor did not believe.
+fn forged() -> Event {
+    let Event::Outcome(outcome) = outcome(OutcomePhase::Refused) else {
+        panic!("not an outcome");
+    };
+    Event::Outcome(Outcome {
+        incident: None,
+        action: None,
+        target: None,
+        message: "no active key signed this".to_owned(),
+        ..outcome
+    })
 }
 
 fn demo() -> Entity {
