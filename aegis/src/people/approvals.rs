@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::output::{Output, print, print_json, report};
-use super::row::{cell, line, list};
+use super::row::{cell, line, list, time};
 use crate::exit::Ended;
 use crate::session::Session;
 
@@ -144,10 +144,10 @@ fn told(row: &Value) -> String {
         let said = format!("{}: {}", cell(reason, "policy"), cell(reason, "text"));
         told += &line(label, &said);
     }
-    told += &line("asked", &cell(row, "asked_at"));
+    told += &line("asked", &time(row, "asked_at"));
     told += &line(
         "until",
-        &format!("{}, then it is denied", cell(row, "expires_at")),
+        &format!("{}, then it is denied", time(row, "expires_at")),
     );
     let short: String = cell(row, "proposal").chars().take(12).collect();
     told += &line("answer", &format!("aegis approvals approve {short}"));

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::incidents::{Found, why};
 use super::output::{Output, print_json};
-use super::row::{cell, line, list, percent, short, text};
+use super::row::{cell, line, list, percent, short, text, time};
 use crate::session::Session;
 
 /// Explains an incident.
@@ -62,7 +62,7 @@ fn explained(found: &Found) -> String {
     }
     for decision in found.decisions.iter().rev() {
         let what = text(decision, "description").unwrap_or("no act");
-        let at = cell(decision, "decided_at");
+        let at = time(decision, "decided_at");
         let verdict = cell(decision, "verdict");
         told += &line(&verdict, &format!("{what}, {at}"));
         for reason in list(decision, "reasons") {

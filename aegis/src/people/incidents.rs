@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::output::{Output, print, print_json};
-use super::row::{cell, line, list, percent, reasons, short, text};
+use super::row::{cell, line, list, percent, reasons, short, text, time};
 use crate::session::Session;
 
 /// Incidents.
@@ -125,10 +125,7 @@ impl Found {
         if let Some(last) = last.filter(|last| text(last, "verdict") != Some("allow")) {
             told += &word(last, text(incident, "state") == Some("open"));
         }
-        let undoable = self
-            .acts
-            .iter()
-            .find(|act| text(act, "outcome") == Some("applied") && text(act, "undo_of").is_none());
+        let undoable = self.acts.iter().find(|act| can_be_undone(act));
         if let Some(act) = undoable {
             told += &line("undo", &format!("aegis undo {}", cell(act, "decision")));
         }
@@ -148,9 +145,9 @@ impl Found {
 }
 
 fn since(incident: &Value) -> String {
-    let opened = cell(incident, "opened_at");
+    let opened = time(incident, "opened_at");
     match text(incident, "resolved_at") {
-        Some(resolved) => format!("{opened}, until {resolved}"),
+        Some(_) => format!("{opened}, until {}", time(incident, "resolved_at")),
         None => opened,
     }
 }
@@ -161,6 +158,13 @@ pub(super) fn why(cause: &Value) -> String {
     let because = because.collect::<Vec<_>>().join("; ");
     let entity = cause.get("entity").map(short).unwrap_or_default();
     format!("{entity}: {because} ({})", percent(cause))
+}
+
+/// Whether there is something to take back: a pod that is gone stays gone.
+fn can_be_undone(act: &Value) -> bool {
+    text(act, "outcome") == Some("applied")
+        && text(act, "undo_of").is_none()
+        && text(act, "action") != Some("restart_pod")
 }
 
 /// An act and whether it helped.
@@ -201,7 +205,7 @@ fn word(decision: &Value, open: bool) -> String {
         Some("ask") if open => {
             let proposal: String = cell(decision, "proposal").chars().take(12).collect();
             line("asks", &format!("{what}: {because}"))
-                + &line("", &format!("until {}", cell(decision, "expires_at")))
+                + &line("", &format!("until {}", time(decision, "expires_at")))
                 + &line("", &format!("aegis approvals approve {proposal}"))
         }
         Some("escalate") => line("look", &because),

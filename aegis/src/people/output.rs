@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::row::cell;
+use super::row;
 use crate::exit::Ended;
 
 /// How it is printed.
@@ -64,6 +64,13 @@ pub(super) fn print(rows: &Value, output: &Output, columns: &[&str], nothing: &s
         eprintln!("{nothing}");
         return Ok(());
     }
+    let cell = |row: &Value, column: &str| {
+        if column.ends_with("_at") {
+            row::time(row, column)
+        } else {
+            row::cell(row, column)
+        }
+    };
     let widths: Vec<usize> = columns
         .iter()
         .map(|column| {

@@ -16,6 +16,13 @@ pub(super) fn text<'a>(row: &'a Value, column: &str) -> Option<&'a str> {
     row.get(column)?.as_str().filter(|text| !text.is_empty())
 }
 
+/// A column's time to the second, in UTC.
+pub(super) fn time(row: &Value, column: &str) -> String {
+    let said = text(row, column).and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let whole = said.and_then(|time| time.round(jiff::Unit::Second).ok());
+    whole.map_or_else(|| cell(row, column), |time| time.to_string())
+}
+
 /// A column's rows.
 pub(super) fn list<'a>(row: &'a Value, column: &str) -> &'a [Value] {
     row.get(column)
@@ -55,4 +62,31 @@ pub(super) fn line(label: &str, text: &str) -> String {
 pub(super) fn percent(row: &Value) -> String {
     let thousandths = row.get("confidence").and_then(Value::as_u64).unwrap_or(0);
     format!("{} %", (thousandths + 5) / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn times_are_told_to_the_second() {
+        let row =
+            json!({ "at": "2026-11-29T18:30:44.914432+01:00", "never": null, "soon": "soon" });
+        assert_eq!(time(&row, "at"), "2026-11-29T17:30:45Z");
+        assert_eq!(time(&row, "never"), "-");
+        assert_eq!(time(&row, "soon"), "soon");
+    }
+
+    #[test]
+    fn an_entity_is_its_kind_and_name_whichever_way_it_is_said() {
+        let object = json!({ "cluster": "demo", "kind": "node", "name": "n1" });
+        assert_eq!(short(&object), "node/n1");
+        assert_eq!(
+            short(&json!("demo/shop/deployment/cart")),
+            "deployment/cart"
+        );
+        assert_eq!(short(&json!("demo/node/n1")), "node/n1");
+    }
 }

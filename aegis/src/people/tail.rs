@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use self::feed::{Feed, Message};
 use super::output::Output;
-use super::row::{cell, reasons, short, text};
+use super::row::{cell, reasons, short, text, time};
 use crate::session::Session;
 
 /// How long a connection that gives nothing is believed to live. The gateway says every 15 s that it does.
@@ -111,7 +111,8 @@ fn told(event: &str, row: &Value) -> String {
         "asked_at",
         "updated_at",
     ];
-    let at = columns.iter().find_map(|column| text(row, column));
+    let at = columns.iter().find(|column| text(row, column).is_some());
+    let at = at.map_or_else(|| "-".to_owned(), |column| time(row, column));
     let about = row.get("entity").filter(|entity| !entity.is_null());
     let about = about.map(short).unwrap_or_default();
     let (what, words) = match event {
@@ -128,8 +129,7 @@ fn told(event: &str, row: &Value) -> String {
         "approval" => (cell(row, "state"), cell(row, "description")),
         _ => (String::new(), row.to_string()),
     };
-    let at = at.unwrap_or("-");
-    let parts = [at, event, &what, &about, &words];
+    let parts = [at.as_str(), event, &what, &about, &words];
     let parts = parts.iter().filter(|part| !part.is_empty());
     parts.copied().collect::<Vec<_>>().join("  ")
 }
