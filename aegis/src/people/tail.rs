@@ -26,7 +26,8 @@ enum Kind {
     Decision,
     Outcome,
     Assessment,
-    Approval,
+    Answer,
+    Standing,
 }
 
 /// Follows what happens.
@@ -103,14 +104,7 @@ impl Tail {
 
 /// A row in one line: when, what, about whom, in words.
 fn told(event: &str, row: &Value) -> String {
-    let columns = [
-        "answered_at",
-        "assessed_at",
-        "at",
-        "decided_at",
-        "asked_at",
-        "updated_at",
-    ];
+    let columns = ["at", "decided_at", "updated_at"];
     let at = columns.iter().find(|column| text(row, column).is_some());
     let at = at.map_or_else(|| "-".to_owned(), |column| time(row, column));
     let about = row.get("entity").filter(|entity| !entity.is_null());
@@ -126,7 +120,10 @@ fn told(event: &str, row: &Value) -> String {
         }
         "outcome" => (cell(row, "phase"), cell(row, "message")),
         "assessment" => (cell(row, "verdict"), cell(row, "action").replace('_', " ")),
-        "approval" => (cell(row, "state"), cell(row, "description")),
+        "answer" => (
+            format!("{} by {}", cell(row, "answer"), cell(row, "actor")),
+            cell(row, "reason"),
+        ),
         _ => (String::new(), row.to_string()),
     };
     let parts = [at.as_str(), event, &what, &about, &words];
