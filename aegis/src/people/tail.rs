@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use self::feed::{Feed, Message};
 use super::output::Output;
-use super::row::{cell, reasons, short, text, time};
+use super::row::{cell, list, reasons, short, text, time};
 use crate::session::Session;
 
 /// How long a connection that gives nothing is believed to live. The gateway says every 15 s that it does.
@@ -124,6 +124,19 @@ fn told(event: &str, row: &Value) -> String {
             format!("{} by {}", cell(row, "answer"), cell(row, "actor")),
             cell(row, "reason"),
         ),
+        "standing" => {
+            let on = !list(row, "halted").is_empty();
+            let (modes, freezes) = (list(row, "modes").len(), list(row, "freezes").len());
+            let switch = if on {
+                "kill switch on"
+            } else {
+                "kill switch off"
+            };
+            (
+                switch.to_owned(),
+                format!("{modes} modes, {freezes} freezes"),
+            )
+        }
         _ => (String::new(), row.to_string()),
     };
     let parts = [at.as_str(), event, &what, &about, &words];
@@ -152,6 +165,11 @@ mod tests {
                 "outcome",
                 json!({ "at": "T3", "phase": "applied", "message": "done" }),
                 "T3  outcome  applied  done",
+            ),
+            (
+                "standing",
+                json!({ "at": "T5", "modes": [1, 2], "freezes": [], "halted": ["demo"] }),
+                "T5  standing  kill switch on  2 modes, 0 freezes",
             ),
             ("later", json!({ "at": "T4" }), "T4  later  {\"at\":\"T4\"}"),
         ];
