@@ -92,6 +92,39 @@ fn every_mistake_is_said_at_once_with_a_guess() {
 }
 
 #[test]
+fn receivers_are_checked_before_anybody_has_to_be_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("aegis");
+    let config = home.join("aegis.toml");
+    aegis(&["init", home.to_str().unwrap()], &config);
+    let made = std::fs::read_to_string(&config).unwrap();
+    let text = "[[notify.routes]]\nreceivers = [\"team\", \"nobody\"]\n\
+        [notify.receivers.team]\ntype = \"slack\"\ntoken_file = \"token\"\nchannel = \"C1\"\napi_url = \"http://10.0.0.5\"\n";
+    std::fs::write(&config, format!("{made}\n{text}")).unwrap();
+    let checked = said(&aegis(&["config", "check"], &config));
+    for part in ["`nobody`", "`receivers.team`", "begin it with `https://`"] {
+        assert!(checked.contains(part), "{part} is missing in: {checked}");
+    }
+    let text = text.replace(", \"nobody\"", "").replace("http:", "https:");
+    std::fs::write(&config, format!("{made}\n{text}")).unwrap();
+    let checked = aegis(&["config", "check"], &config);
+    assert!(checked.status.success(), "{}", said(&checked));
+    let unknown = aegis(&["notify", "test", "nobody"], &config);
+    assert_eq!(
+        unknown.status.code(),
+        Some(1),
+        "the token is missing: {}",
+        said(&unknown)
+    );
+    std::fs::write(home.join("token"), "xoxb").unwrap();
+    let exposed = aegis(&["notify", "test"], &config);
+    assert!(said(&exposed).contains("chmod 0600"), "{}", said(&exposed));
+    std::fs::set_permissions(home.join("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let unknown = aegis(&["notify", "test", "nobody"], &config);
+    assert_eq!(unknown.status.code(), Some(4), "{}", said(&unknown));
+}
+
+#[test]
 fn settings_of_the_environment_win_and_say_so() {
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("aegis.toml");
