@@ -57,7 +57,7 @@ type = "alertmanager"
 url = "{url}/alerts"
 "#
     );
-    std::fs::write(&file, text + &more).unwrap();
+    std::fs::write(&file, format!("{text}{more}")).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

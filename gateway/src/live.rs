@@ -81,7 +81,7 @@ impl Live {
     }
 
     async fn follow(&self, store: &Store, seen: &mut Option<i64>) -> Result<(), sqlx::Error> {
-        let mut listener = store.listen().await?;
+        let mut listener = store.news().await?;
         // What comes between reading the head and listening is read at the first look.
         let mut last = match *seen {
             Some(last) => last,

@@ -146,9 +146,13 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         // SQLSTATE class 22, data exception: what was asked for is nothing that PostgreSQL can look for, such
         // as text with the character 0.
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
         if code.is_some_and(|code| code.starts_with("22")) {
-            return Self::invalid("a value is out of range or has characters that no text may have");
+            return Self::invalid(
+                "a value is out of range or has characters that no text may have",
+            );
         }
         tracing::warn!(%error, "database request failed");
         Self::unavailable("the database does not answer; try again")

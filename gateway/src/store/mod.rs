@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 pub(crate) use self::answers::Claim;
-use self::hot::Hot;
+use self::hot::{CHANNEL, Hot};
 pub(crate) use self::invitations::{Accepted, Invitation};
 use self::keys::RFC3339;
 pub(crate) use self::keys::{Key, NewKey};
@@ -34,9 +34,6 @@ const CONNECTIONS: u32 = 8;
 
 const ADD_USER: &str = "INSERT INTO gateway.users (name, password_hash, roles)
     VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
-
-/// Where the audit sink says that there is something new.
-const NEWS_CHANNEL: &str = "audit";
 
 /// The gateway's database.
 #[derive(Clone, Debug)]
@@ -309,12 +306,12 @@ impl Store {
         if let Some(rows) = self.1.get(&question, now) {
             return Ok(rows.to_vec());
         }
-        let rows = self.read(query, filters, limit).await?;
+        let rows = self.fresh(query, filters, limit).await?;
         self.1.put(question, generation, now, rows.clone().into());
         Ok(rows)
     }
 
-    async fn read(
+    async fn fresh(
         &self,
         query: &'static str,
         filters: &[Option<String>],
@@ -333,14 +330,14 @@ impl Store {
         rows.iter().map(|row| as_json(row)).collect()
     }
 
-    /// As [`Store::rows`], each as a `T`.
+    /// As [`Store::rows`], each as a `T` and never from memory.
     pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         query: &'static str,
         filters: &[Option<String>],
         limit: i64,
     ) -> Result<Vec<T>, sqlx::Error> {
-        let rows = self.rows(query, filters, limit).await?;
+        let rows = self.fresh(query, filters, limit).await?;
         rows.into_iter()
             .map(|row| {
                 serde_json::from_value(row).map_err(|error| sqlx::Error::Decode(error.into()))
@@ -358,9 +355,9 @@ impl Store {
     }
 
     /// A listener for what the audit sink says is new.
-    pub(crate) async fn listen(&self) -> Result<PgListener, sqlx::Error> {
+    pub(crate) async fn news(&self) -> Result<PgListener, sqlx::Error> {
         let mut listener = PgListener::connect_with(&self.0).await?;
-        listener.listen(NEWS_CHANNEL).await?;
+        listener.listen(CHANNEL).await?;
         Ok(listener)
     }
 
