@@ -42,7 +42,6 @@ impl Ground {
         let hook = Hook::start().await;
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config {
-            request_timeout: Duration::from_secs(1),
             receivers: receivers(folder.path(), &hook.base)
                 .into_iter()
                 .map(|(name, receiver)| (name.to_owned(), receiver))
@@ -215,7 +214,9 @@ async fn a_receiver_that_fails_is_tried_until_it_takes_it_and_holds_back_nobody(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_replica_was_sending_when_it_died_is_sent_by_the_next_one() {
-    let ground = Ground::new(&["webhook"]).await;
+    let mut ground = Ground::new(&["webhook"]).await;
+    // Its claim lasts twice as long.
+    ground.config.request_timeout = Duration::from_secs(1);
     ground.hook.answer("/webhook", &[Reply::Silence]);
     let dies = ground.notify().await;
     ground.say(1, &opened()).await;
@@ -231,7 +232,7 @@ async fn what_a_replica_was_sending_when_it_died_is_sent_by_the_next_one() {
     ground.say(2, &restated).await;
     let tries = ground
         .hook
-        .until("/webhook", |found| found.len() == 2)
+        .until("/webhook", |found| found.len() >= 2)
         .await;
     let ids: Vec<_> = tries
         .iter()
@@ -281,11 +282,11 @@ async fn silence_of_aegis_is_told_and_signs_of_life_end_with_it() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     });
-    let ended = |found: &[Request]| status(found, "resolved") == 2;
+    let ended = |found: &[Request]| status(found, "resolved") >= 2;
     ground.hook.until("/alertmanager", ended).await;
     ground.hook.until("/ping", |found| !found.is_empty()).await;
     lives.abort();
-    let again = |found: &[Request]| status(found, "firing") == 4;
+    let again = |found: &[Request]| status(found, "firing") >= 4;
     ground.hook.until("/alertmanager", again).await;
 }
 
