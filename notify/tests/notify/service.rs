@@ -213,6 +213,25 @@ async fn a_receiver_that_fails_is_tried_until_it_takes_it_and_holds_back_nobody(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_is_away_is_tried_by_one_event_of_an_incident_not_by_each() {
+    let ground = Ground::new(&["webhook", "alertmanager"]).await;
+    let away = vec![Reply::Status(503, None); 200];
+    ground.hook.answer("/webhook", &away);
+    let _notify = ground.notify().await;
+    ground.say(1, &opened()).await;
+    for number in 2..52 {
+        let severity = [Severity::Error, Severity::Critical][number as usize % 2];
+        let news = incident(IncidentPhase::Updated, severity);
+        ground.say(number, &news).await;
+    }
+    ground.say(52, &resolved()).await;
+    let ended = |found: &[Request]| status(found, "resolved") > 0;
+    ground.hook.until("/alertmanager", ended).await;
+    let tries = ground.hook.on("/webhook").len();
+    assert!((1..15).contains(&tries), "{tries} tries for 52 events");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_replica_was_sending_when_it_died_is_sent_by_the_next_one() {
     let mut ground = Ground::new(&["webhook"]).await;
     // Its claim lasts twice as long.
