@@ -217,15 +217,14 @@ mod tests {
 
     use super::*;
 
-    /// Ten minutes of a calm gauge, then two of one that is not.
-    fn samples(rows: u16, strange_from: u16) -> MetricBatch {
-        let value = |row: u16| {
-            let calm = 100.0 + f64::from(row % 7);
-            if row < strange_from {
-                calm
-            } else {
-                calm * 50.0
-            }
+    /// Requests every second, of which from one second on a third fails.
+    fn samples(rows: u16, failing_from: u16) -> MetricBatch {
+        let requests = |code: &str, value: fn(u16, u16) -> f64| Series {
+            metric: "http_requests_total".to_owned(),
+            pod: None,
+            labels: [("code".to_owned(), code.to_owned())].into(),
+            kind: MetricKind::Counter,
+            values: (0..rows).map(|row| value(row, failing_from)).collect(),
         };
         MetricBatch {
             entity: "demo/shop/deployment/cart".parse().expect("an entity"),
@@ -234,13 +233,12 @@ mod tests {
             times: (0..rows)
                 .map(|row| Timestamp::from_millis(i64::from(row) * 1_000))
                 .collect(),
-            series: vec![Series {
-                metric: "process_resident_memory_bytes".to_owned(),
-                pod: None,
-                labels: Default::default(),
-                kind: MetricKind::Gauge,
-                values: (0..rows).map(value).collect(),
-            }],
+            series: vec![
+                requests("200", |row, _| f64::from(row) * 100.0 + f64::from(row % 7)),
+                requests("500", |row, from| {
+                    f64::from(row.saturating_sub(from)) * 50.0
+                }),
+            ],
         }
     }
 

@@ -1,6 +1,7 @@
 //! The whole pipeline on real servers: nats-server, PostgreSQL, a simulated cluster behind real HTTP, and
 //! every role a process of its own. Tests put metrics and objects in and read the audit log.
 
+mod api;
 pub mod attack;
 mod binary;
 pub mod bounds;
@@ -20,6 +21,7 @@ mod stack;
 mod watch;
 mod witness;
 
+pub use api::Api;
 pub use browser::{Browser, Look};
 pub use clock::Clock;
 pub use collector::{Collector, Span};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aegis_e2e::{ControlPlane, Entry, Options, Stack, Watch};
+use aegis_e2e::{Api, ControlPlane, Entry, Options, Stack, Watch};
 use aegis_schemas::{
     AccessOutcome, Action, AssessmentVerdict, CauseKind, Event, FailureKind, Incident,
     OutcomePhase, PreImage, Verdict, Warrant,
@@ -303,5 +303,15 @@ async fn who_may_not_is_refused_told_why_and_on_record() {
         .unwrap();
     assert_eq!(warrant.approvals[0].by, "bob");
     assert_eq!(warrant.approvals[0].proposal, ask.digest);
+
+    // The incident's story tells it in the order of the log.
+    let api = Api::sign_in(&stack.gateway(), "eve").await.unwrap();
+    let path = format!("/incidents/{}/story", warrant.incident.unwrap());
+    let story = api.get(&path).await.unwrap();
+    let lines = story.as_array().unwrap().iter();
+    let told: Vec<&str> = lines.map(|line| line["text"].as_str().unwrap()).collect();
+    let place = |text: &str| told.iter().position(|line| line.starts_with(text)).unwrap();
+    assert!(place("ask: ") < place("approved by bob"), "{told:?}");
+    assert!(place("approved by bob") < place("allow: "), "{told:?}");
     stack.stop().await;
 }

@@ -47,9 +47,10 @@ impl Principal {
         };
         app.cores.permits(&call).map_err(|why| {
             let reason = format!(
-                "`{}` has the roles [{}] and may not `{operation}`: {why}",
+                "`{}` has the roles [{}]; `{operation}` takes one of [{}]: {why}",
                 self.name,
                 self.roles.iter().cloned().collect::<Vec<_>>().join(", "),
+                app.document.roles(operation).join(", "),
             );
             app.note(self, AccessOutcome::Forbidden, &reason);
             Problem::forbidden(reason)

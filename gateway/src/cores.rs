@@ -118,7 +118,7 @@ pub struct Detection {
     /// The anomalies, in the order of the samples.
     #[schema(value_type = Vec<Object>)]
     pub anomalies: Vec<Anomaly>,
-    /// How many times were scored.
+    /// How many times were scored; none if the detector knows no metric among them.
     pub rows: u64,
     /// How many of them teach what is usual, before any can be unusual.
     pub warm_up_rows: u32,

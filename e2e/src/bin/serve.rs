@@ -3,10 +3,8 @@
 
 use std::process::ExitCode;
 
-use aegis_e2e::{Options, Stack};
+use aegis_e2e::{Api, Options, Stack};
 use anyhow::{Context, Result};
-use reqwest::Client;
-use serde_json::{Value, json};
 
 /// The administrator.
 const NAME: &str = "fuzzing-administrator";
@@ -41,10 +39,14 @@ async fn run() -> Result<bool> {
     let stack = Stack::start(options).await?;
     stack.person(NAME, &["admin"]).await?;
     let url = stack.gateway();
-    let token = sign_in(&url).await?;
+    let api = Api::sign_in(&url, NAME).await?;
     let filled = std::env::args()
         .skip(1)
-        .map(|argument| argument.replace("{url}", &url).replace("{token}", &token))
+        .map(|argument| {
+            argument
+                .replace("{url}", &url)
+                .replace("{token}", api.token())
+        })
         .collect::<Vec<_>>();
     let (program, arguments) = filled.split_first().context("which program?")?;
     let status = tokio::process::Command::new(program)
@@ -54,14 +56,4 @@ async fn run() -> Result<bool> {
         .with_context(|| format!("cannot run `{program}`"))?;
     stack.stop().await;
     Ok(status.success())
-}
-
-async fn sign_in(url: &str) -> Result<String> {
-    let body = json!({"name": NAME, "password": aegis_e2e::PASSWORD});
-    let asked = Client::new()
-        .post(format!("{url}/api/v1/session"))
-        .json(&body);
-    let granted: Value = asked.send().await?.error_for_status()?.json().await?;
-    let token = granted["access_token"].as_str();
-    Ok(token.context("an access token")?.to_owned())
 }

@@ -5,6 +5,7 @@
 mod commands;
 mod keys;
 mod matrix;
+mod reads;
 mod schema;
 mod site;
 mod tokens;
@@ -32,6 +33,10 @@ async fn everybody_may_what_their_role_says_and_refusals_are_on_record() {
     keys::an_invitation_makes_one_user(&site).await;
     commands::are_taken_once_and_answered(&site).await;
     commands::publishing_is_checked(&site).await;
+    reads::lists_lead_from_page_to_page(&site).await;
+    reads::an_entry_is_proven_to_whoever_has_the_public_key(&site).await;
+    reads::pages_load_nothing_from_elsewhere(&site).await;
+    reads::questions_are_answered_under_what_stands(&site).await;
     matrix::each_operation_for_each_caller(&site).await;
     stack.stop().await;
 }

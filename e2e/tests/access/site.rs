@@ -41,6 +41,12 @@ impl<'a> Site<'a> {
             .request(method, format!("{}/api/v1{path}", self.url))
     }
 
+    /// A page outside of the API.
+    pub(crate) async fn page(&self, path: &str) -> Response {
+        let asked = self.client.get(format!("{}{path}", self.url));
+        asked.send().await.unwrap()
+    }
+
     pub(crate) async fn get(&self, path: &str, token: &str) -> Response {
         let asked = self.ask(Method::GET, path).bearer_auth(token);
         asked.send().await.unwrap()

@@ -24,6 +24,8 @@ pub(crate) struct Operation {
     pub(crate) id: String,
     /// Whether nobody need say who they are.
     pub(crate) public: bool,
+    /// The roles that may ask for it, with a fresh sign-in.
+    pub(crate) roles: Vec<&'static str>,
 }
 
 /// The document and what the gate needs of it.
@@ -39,13 +41,15 @@ impl Document {
         let mut document = serde_json::to_value(routes).unwrap_or_default();
         let mut operations = BTreeMap::new();
         for (path, method, operation) in each(&mut document) {
+            let id = text(operation, "operationId");
             let known = Operation {
-                id: text(operation, "operationId"),
                 public: is_public(operation),
+                roles: roles_for(&may, &id),
+                id,
             };
             complete(operation, &method, &path);
             if !known.public {
-                operation["x-aegis-roles"] = json!(roles_for(&may, &known.id));
+                operation["x-aegis-roles"] = json!(known.roles);
             }
             operations.insert(format!("{} {path}", method.to_uppercase()), known);
         }
@@ -59,6 +63,15 @@ impl Document {
     /// The operation of a method and route, such as `GET /api/v1/incidents/{id}`.
     pub(crate) fn operation(&self, named: &str) -> Option<&Operation> {
         self.operations.get(named)
+    }
+
+    /// The roles that may ask for the operation with that id.
+    pub(crate) fn roles(&self, id: &str) -> &[&'static str] {
+        let found = self
+            .operations
+            .values()
+            .find(|operation| operation.id == id);
+        found.map_or(&[], |operation| &operation.roles)
     }
 
     /// The document as JSON.

@@ -1,0 +1,50 @@
+//! The gateway's API as a program sees it.
+
+use anyhow::{Context, Result};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use crate::PASSWORD;
+
+/// A program that is signed in.
+pub struct Api {
+    client: Client,
+    url: String,
+    token: String,
+}
+
+impl Api {
+    /// Signs in at the gateway as somebody whom [`crate::Stack::person`] made.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not answer or refuses.
+    pub async fn sign_in(gateway: &str, name: &str) -> Result<Self> {
+        let (client, url) = (Client::new(), format!("{gateway}/api/v1"));
+        let body = json!({"name": name, "password": PASSWORD});
+        let asked = client.post(format!("{url}/session")).json(&body);
+        let granted: Value = asked.send().await?.error_for_status()?.json().await?;
+        let token = granted["access_token"].as_str();
+        let token = token.context("an access token")?.to_owned();
+        Ok(Self { client, url, token })
+    }
+
+    /// The access token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// What is at a path.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not answer or refuses.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let asked = self
+            .client
+            .request(Method::GET, format!("{}{path}", self.url));
+        let answer = asked.bearer_auth(&self.token).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+}
