@@ -18,7 +18,9 @@ use crate::document::Document;
 use crate::limits::Limit;
 use crate::live::Live;
 use crate::password::Passwords;
+use crate::permits::Permits;
 use crate::problem::Problem;
+use crate::recent::Recent;
 use crate::store::Store;
 use crate::token::{Tokens, random};
 use crate::{Config, Error};
@@ -28,6 +30,8 @@ const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether policy has answered.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long it is not asked again how the audit log is; it may be silent for much longer.
+const AUDIT_IS_WELL_FOR: Duration = Duration::from_secs(1);
 
 /// The limits on requests.
 #[derive(Debug)]
@@ -50,6 +54,9 @@ pub(crate) struct App {
     pub(crate) access: Recorder,
     pub(crate) limits: Limits,
     pub(crate) cores: Arc<dyn Cores>,
+    pub(crate) permits: Permits,
+    /// That the audit log is well enough for more to be taken.
+    pub(crate) audit_is_well: Recent<(), ()>,
     pub(crate) document: Document,
     pub(crate) live: Live,
     /// Answers that never end by themselves end with it.
@@ -86,6 +93,8 @@ impl App {
             document: Document::new(crate::routes::document(), |call| {
                 cores.permits(call).is_ok()
             }),
+            audit_is_well: Recent::new(AUDIT_IS_WELL_FOR, 1),
+            permits: Permits::new(Arc::clone(&cores)),
             cores,
             stopping,
             live: Live::default(),

@@ -11,7 +11,6 @@ use axum::http::{Method, request::Parts};
 
 use crate::access::Happened;
 use crate::app::App;
-use crate::cores::Call;
 use crate::problem::Problem;
 use crate::token;
 
@@ -38,14 +37,11 @@ impl Principal {
     /// Lets only those pass who may ask for `operation`, an id in the API's document; a refusal is noted in
     /// the audit log.
     pub(crate) fn demand(&self, app: &App, operation: &str) -> Result<(), Problem> {
-        let by = self.actor();
-        let call = Call {
-            by: &by,
-            operation,
-            scopes: self.scopes.as_ref(),
-            signed_in: self.signed_in,
-        };
-        app.cores.permits(&call).map_err(|why| {
+        let scopes = self.scopes.as_ref();
+        let permits = app
+            .permits
+            .check(&self.roles, scopes, operation, self.signed_in);
+        permits.map_err(|why| {
             let reason = format!(
                 "`{}` has the roles [{}]; `{operation}` takes one of [{}]: {why}",
                 self.name,
@@ -218,7 +214,7 @@ impl App {
             return Ok(Err("the access token is invalid or has expired"));
         };
         self.count(origin, &claims.sub)?;
-        // Roles are read anew each time, so that taking one away works at once.
+        // What this gateway changes holds at once, what another one changes within two seconds.
         let standing = self.store.standing(&claims.sub, &claims.family).await?;
         let Some(standing) = standing else {
             return Ok(Err("the sign-in was revoked"));

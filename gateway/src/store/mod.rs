@@ -26,18 +26,26 @@ use self::hot::{CHANNEL, Hot};
 pub(crate) use self::invitations::{Accepted, Invitation};
 use self::keys::RFC3339;
 pub(crate) use self::keys::{Key, NewKey};
+use crate::recent::Recent;
 use crate::token::{fingerprint, random};
 use crate::{Config, Error};
 
 /// Connections to the database at most.
 const CONNECTIONS: u32 = 8;
 
+/// How long a change of roles that another gateway made may go unnoticed; one's own is noticed at once.
+const STANDS_FOR: Duration = Duration::from_secs(2);
+const MAX_STANDINGS: usize = 10_000;
+
 const ADD_USER: &str = "INSERT INTO gateway.users (name, password_hash, roles)
     VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
 
 /// The gateway's database.
 #[derive(Clone, Debug)]
-pub struct Store(PgPool, Arc<Hot>);
+pub struct Store(PgPool, Arc<Hot>, Arc<Standings>);
+
+/// How people stand, by name and sign-in.
+type Standings = Recent<(String, String), Standing>;
 
 /// A user, without their password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -95,7 +103,8 @@ impl Store {
             .connect_with(options.application_name("aegis-gateway"))
             .await
             .map_err(Error::Database)?;
-        Ok(Self(pool, Arc::default()))
+        let standings = Recent::new(STANDS_FOR, MAX_STANDINGS);
+        Ok(Self(pool, Arc::default(), Arc::new(standings)))
     }
 
     /// Adds a user; answers false if there is one of that name.
@@ -169,6 +178,7 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
+        self.2.clear();
         Ok(changed.rows_affected() == 1)
     }
 
@@ -188,6 +198,10 @@ impl Store {
         name: &str,
         family: &str,
     ) -> Result<Option<Standing>, sqlx::Error> {
+        let (who, now) = ((name.to_owned(), family.to_owned()), Instant::now());
+        if let Some(standing) = self.2.get(&who, now) {
+            return Ok(Some(standing));
+        }
         let row = sqlx::query(
             "SELECT u.roles, extract(epoch FROM now() - f.begun)::float8 AS signed_in
              FROM gateway.users u, LATERAL (
@@ -204,10 +218,12 @@ impl Store {
         };
         let roles: Vec<String> = row.try_get("roles")?;
         let signed_in: f64 = row.try_get("signed_in")?;
-        Ok(Some(Standing {
+        let standing = Standing {
             roles: roles.into_iter().collect(),
             signed_in: Duration::from_secs_f64(signed_in.max(0.0)),
-        }))
+        };
+        self.2.put(who, standing.clone(), now);
+        Ok(Some(standing))
     }
 
     /// Begins a sign-in; answers its family.
@@ -258,6 +274,7 @@ impl Store {
         if known.try_get("used")? {
             revoke(&mut transaction, &family).await?;
             transaction.commit().await?;
+            self.2.clear();
             return Ok(Rotation::Reused { user });
         }
         if known.try_get("over")? {
@@ -285,7 +302,9 @@ impl Store {
     pub(crate) async fn revoke_family(&self, family: &str) -> Result<(), sqlx::Error> {
         let mut transaction = self.0.begin().await?;
         revoke(&mut transaction, family).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        self.2.clear();
+        Ok(())
     }
 
     /// Hears of changes of the views until `stop`; nothing that was read is kept without it.
