@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use aegis_e2e::{Loki, Options, Stack, until};
 use aegis_schemas::IncidentId;
+use aegis_xtask::root;
+use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(120);
 
@@ -27,6 +29,18 @@ async fn found(loki: &Loki, incident: IncidentId) -> BTreeSet<String> {
     let query = format!(r#"{{service="aegis"}} | incident="{incident}""#);
     let lines = loki.lines(&query).await.unwrap().into_iter();
     lines.map(|line| line.labels["idx"].clone()).collect()
+}
+
+/// What the dashboards ask Loki for.
+fn annotations() -> Vec<String> {
+    let dashboard = |name: &str| {
+        let file = root().join(format!("observability/grafana/dashboards/{name}.json"));
+        let text = std::fs::read_to_string(file).unwrap();
+        let dashboard: Value = serde_json::from_str(&text).unwrap();
+        let query = &dashboard["annotations"]["list"][0]["expr"];
+        query.as_str().unwrap().to_owned()
+    };
+    ["overview", "pipeline", "healing"].map(dashboard).to_vec()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,6 +81,9 @@ async fn a_story_is_in_loki_whole_though_loki_was_away_while_it_was_written() {
     .unwrap();
     let query = r#"{service="aegis", severity!="", cluster="demo", stage="detector"}"#;
     assert!(!loki.lines(query).await.unwrap().is_empty(), "the labels");
+    for query in annotations() {
+        assert!(!loki.lines(&query).await.unwrap().is_empty(), "{query}");
+    }
     let said = stack
         .aegis(&["audit", "verify", "--loki", &loki.url()])
         .await

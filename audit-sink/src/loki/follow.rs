@@ -5,7 +5,7 @@ use std::time::Duration;
 use aegis_nats::retry::Backoff;
 use aegis_schemas::Timestamp;
 use sqlx::Row as _;
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -51,9 +51,11 @@ impl Follower<'_> {
 
     async fn follow(&mut self, backoff: &mut Backoff) -> Result<(), Error> {
         let url = database::read_url(self.database_url_file)?;
-        let pool = PgPool::connect_with(database::options(&url)?).await?;
+        let options = database::options(&url)?;
+        let pool = PgPoolOptions::new().max_connections(1);
+        let pool = pool.connect_with(options).await?;
         let target = self.client.target();
-        let mut next = begin(&pool, &target).await?;
+        let mut next = next_of(&pool, &target).await?.unwrap_or(0);
         tracing::info!(target, next, "the log is copied to Loki");
         loop {
             let lines = read(&pool, self.log, next).await?;
@@ -130,11 +132,6 @@ fn batches(lines: &[Line]) -> Vec<&[Line]> {
     }
     batches.push(&lines[begin..]);
     batches
-}
-
-async fn begin(pool: &PgPool, target: &str) -> Result<i64, Error> {
-    let kept = next_of(pool, target).await?;
-    Ok(kept.unwrap_or(0))
 }
 
 /// Where the copy at `target` goes on: every entry below was sent.
