@@ -247,11 +247,14 @@ async fn compared(
     }
     let client = loki::Client::new(&named)?
         .context("no Loki is named: give its URL, or set `audit.loki.url`")?;
+    // Whoever asks may see Loki under another name than the audit sink.
+    let target = loki::Client::new(&audit.loki)?
+        .map_or_else(|| client.target(), |configured| configured.target());
     let begin = since.map_or(Timestamp::EPOCH, |since| {
         let begin = jiff::Timestamp::now().saturating_sub(since);
         Timestamp::from_millis(begin.map_or(0, jiff::Timestamp::as_millisecond))
     });
-    Ok(loki::compare(reader, &client, &audit.origin, begin).await?)
+    Ok(loki::compare(reader, &client, &target, &audit.origin, begin).await?)
 }
 
 /// What is not there has an exit code of its own.

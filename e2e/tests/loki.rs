@@ -89,6 +89,10 @@ async fn a_story_is_in_loki_whole_though_loki_was_away_while_it_was_written() {
         .await
         .unwrap();
     assert!(said.contains("Loki holds"), "{said}");
+    let elsewhere = loki.url().replace("127.0.0.1", "localhost");
+    let verify = ["audit", "verify", "--loki", &elsewhere];
+    let said = stack.aegis(&verify).await.unwrap_err().to_string();
+    assert!(said.contains("nothing was ever sent"), "{said}");
     stack.stop().await;
 }
 

@@ -84,8 +84,9 @@ impl Client {
         }))
     }
 
-    /// What its copy is known by.
-    pub(super) fn target(&self) -> String {
+    /// What the copy there is known by.
+    #[must_use]
+    pub fn target(&self) -> String {
         match &self.tenant {
             Some(tenant) => format!("{} {tenant}", self.url),
             None => self.url.to_string(),

@@ -44,21 +44,26 @@ impl fmt::Display for Report {
     }
 }
 
-/// Compares what was sent to Loki with what Loki holds, in the hours since that of `since`. `log` is the
-/// log's name.
+/// Compares what was sent to the Loki that is known as `target` with what `client` finds there, in the
+/// hours since that of `since`. `log` is the log's name.
 ///
 /// # Errors
 ///
-/// When the database or Loki does not answer.
+/// When the database or Loki does not answer, or nothing was ever sent there.
 pub async fn compare(
     reader: &Reader,
     client: &Client,
+    target: &str,
     log: &str,
     since: Timestamp,
 ) -> Result<Report, Error> {
     let size = reader.size().await?;
-    let sent = next_of(reader.pool(), &client.target()).await?;
-    let sent = sent.unwrap_or(0).cast_unsigned().min(size);
+    let sent = next_of(reader.pool(), target).await?.ok_or_else(|| {
+        Error::Loki(format!(
+            "nothing was ever sent to `{target}`: name it as `audit.loki.url` does"
+        ))
+    })?;
+    let sent = sent.cast_unsigned().min(size);
     let expected = of_log(reader, log, sent, hour(since)).await?;
     let mut differences = Vec::new();
     for (&hour, &here) in &expected {
