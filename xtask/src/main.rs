@@ -237,7 +237,15 @@ fn test(fast: bool) -> Result<()> {
     }
     tests.envs(servers.variables());
     tests.env("AEGIS_BIN", target().join("debug").join("aegis"));
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        tests.env("RUST_TEST_THREADS", test_threads().to_string());
+    }
     step("unit, integration and end-to-end tests", || run(&mut tests))
+}
+
+/// Tests of the whole pipeline wait more than they work: one more at a time than there are cores.
+fn test_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get) + 1
 }
 
 fn kubernetes(wanted: &Kubernetes) -> Result<()> {
