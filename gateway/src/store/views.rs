@@ -1,0 +1,108 @@
+//! The views that the audit sink keeps, as JSON.
+
+use std::time::Instant;
+
+use aegis_schemas::EventId;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Store;
+use super::hot::CHANNEL;
+
+impl Store {
+    /// Hears of changes of the views until `stop`; nothing that was read is kept without it.
+    pub(crate) async fn listen(&self, stop: &CancellationToken) {
+        self.1.listen(&self.0, stop).await;
+    }
+
+    /// The rows of a query on the views as JSON objects, at most `limit`; from memory if nothing has changed
+    /// since they were read.
+    pub(crate) async fn rows(
+        &self,
+        query: &'static str,
+        filters: &[Option<String>],
+        limit: i64,
+    ) -> Result<Vec<Value>, sqlx::Error> {
+        let (now, generation) = (Instant::now(), self.1.generation());
+        let question = (query, filters.to_vec(), limit);
+        if let Some(rows) = self.1.get(&question, now) {
+            return Ok(rows.to_vec());
+        }
+        let rows = self.fresh(query, filters, limit).await?;
+        self.1.put(question, generation, now, rows.clone().into());
+        Ok(rows)
+    }
+
+    async fn fresh(
+        &self,
+        query: &'static str,
+        filters: &[Option<String>],
+        limit: i64,
+    ) -> Result<Vec<Value>, sqlx::Error> {
+        // A constant around a constant: no input becomes SQL.
+        let sql = AssertSqlSafe(format!(
+            "SELECT to_jsonb(found)::text FROM ({query}) AS found LIMIT {}",
+            limit.clamp(1, 1_000)
+        ));
+        let mut prepared = sqlx::query_scalar::<_, String>(sql);
+        for filter in filters {
+            prepared = prepared.bind(filter.clone());
+        }
+        let rows = prepared.fetch_all(&self.0).await?;
+        rows.iter()
+            .map(|row| serde_json::from_str(row).map_err(|error| sqlx::Error::Decode(error.into())))
+            .collect()
+    }
+
+    /// As [`Store::rows`], each as a `T` and never from memory.
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        query: &'static str,
+        filters: &[Option<String>],
+        limit: i64,
+    ) -> Result<Vec<T>, sqlx::Error> {
+        let rows = self.fresh(query, filters, limit).await?;
+        rows.into_iter()
+            .map(|row| {
+                serde_json::from_value(row).map_err(|error| sqlx::Error::Decode(error.into()))
+            })
+            .collect()
+    }
+
+    /// The first row of a query as a `T`.
+    pub(crate) async fn read_one<T: DeserializeOwned>(
+        &self,
+        query: &'static str,
+        filters: &[Option<String>],
+    ) -> Result<Option<T>, sqlx::Error> {
+        Ok(self.read(query, filters, 1).await?.into_iter().next())
+    }
+
+    /// A listener for what the audit sink says is new.
+    pub(crate) async fn news(&self) -> Result<PgListener, sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.0).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(listener)
+    }
+
+    /// The index of the log's last entry; -1 of an empty log.
+    pub(crate) async fn head(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("SELECT size - 1 FROM audit.audit_head")
+            .fetch_one(&self.0)
+            .await
+    }
+
+    /// What policy said to the event `cause`.
+    pub(crate) async fn decision_of(&self, cause: EventId) -> Result<Option<Value>, sqlx::Error> {
+        let cause = [Some(cause.to_string())];
+        let found = self.read(crate::routes::DECISION_OF, &cause, 1).await?;
+        if !found.is_empty() {
+            // Whoever waited for it sees it in whatever they read next, heard of or not.
+            self.1.changed();
+        }
+        Ok(found.into_iter().next())
+    }
+}
