@@ -25,9 +25,12 @@ const ENTRIES: &str = "SELECT e.idx, e.kind FROM views.incident_entry w
     JOIN audit.audit_entry e USING (idx) WHERE w.incident = $1 ORDER BY e.idx DESC";
 /// Entries of the record that are listed.
 const ENTRIES_SHOWN: i64 = 60;
-/// How much of the time before is charted, and after.
-const BEFORE: SignedDuration = SignedDuration::from_mins(5);
-const AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// The least and the most of the time before that is charted: three times as long as the incident.
+const BEFORE: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_secs(90), SignedDuration::from_mins(30));
+/// And after: half as long.
+const AFTER: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_secs(15), SignedDuration::from_mins(5));
 /// Features that are charted: those that moved most.
 const CHARTS: usize = 6;
 
@@ -179,7 +182,12 @@ pub(super) async fn charts(
         .parse()
         .map_err(|_| Problem::not_found("entity"))?;
     let end = incident.resolved_at.unwrap_or(incident.updated_at);
-    let (from, to) = (moved(incident.opened_at, -BEFORE), moved(end, AFTER));
+    let lasted = end.duration_since(incident.opened_at);
+    let before = lasted.saturating_mul(3).clamp(BEFORE.0, BEFORE.1);
+    let (from, to) = (
+        moved(incident.opened_at, -before),
+        moved(end, (lasted / 2).clamp(AFTER.0, AFTER.1)),
+    );
     let of = [Some(incident.incident.clone()), None, None];
     let acts: Vec<Act> = app.store.read(super::acts::ACTS, &of, 20).await?;
     let traces = match app.cores.traces(&entity, from, to).await {
@@ -187,9 +195,15 @@ pub(super) async fn charts(
         Err(Unavailable::NotFound(_)) => Vec::new(),
         Err(error) => return Err(Problem::unavailable(error.to_string()).into()),
     };
+    let newest = traces
+        .iter()
+        .filter_map(|trace| trace.points.last())
+        .filter_map(|point| Timestamp::from_millisecond(point.at_ms).ok())
+        .max();
     let scene = chart::Scene {
         from,
-        to,
+        // Nothing is drawn where nothing is known yet.
+        to: newest.map_or(to, |newest| newest.min(to)),
         anomaly: (incident.opened_at, incident.resolved_at),
         acts: acts
             .iter()

@@ -91,7 +91,11 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page 
     let (mut files, mut missing) = (Vec::new(), None);
     if let Some(standing) = &standing {
         match app.cores.policy_set(&standing.policy).await {
-            Ok(content) => files = files_of(&content),
+            Ok(content) => {
+                files = files_of(&content);
+                // What decides comes before what it is decided with.
+                files.sort_by_key(|file| !file.name.ends_with(".cedar"));
+            }
             Err(Unavailable::NotFound(_)) => {
                 missing = Some(
                     "the policy set is not on record: it was activated before this log began"
