@@ -123,6 +123,12 @@ async fn an_entry_that_loki_refuses_holds_nothing_up_and_is_missed_by_the_verifi
     })
     .await
     .unwrap();
+    until("a checkpoint is signed", SOON, || async {
+        let signed = stack.counter("audit-sink", "aegis_audit_signed_size");
+        signed.await.unwrap() >= 1.0
+    })
+    .await
+    .unwrap();
     let verify = ["audit", "verify", "--loki", &loki.url(), "--since", "2h"];
     let said = stack.aegis(&verify).await.unwrap_err().to_string();
     assert!(said.contains("Loki does not hold what"), "{said}");
