@@ -180,7 +180,7 @@ async fn a_newcomer_sees_an_incident_heal_and_approves_the_next_by_keyboard() {
         .await
         .unwrap();
     browser.shoot("entry-dark").await.unwrap();
-    for page in ["incidents", "acts", "audit", "policies", "admin"] {
+    for page in ["incidents", "acts", "audit", "policies", "people", "admin"] {
         browser.open(&format!("{home}/{page}")).await.unwrap();
         browser
             .until("a page", "document.querySelector('h1')", SOON)
@@ -227,6 +227,14 @@ impl Visitor {
     }
 
     async fn send(&self, path: &str, fields: &[(&str, &str)], from: &str) -> StatusCode {
+        self.form(path, fields, from).await.status()
+    }
+
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> reqwest::Response {
+        self.form(path, fields, "same-origin").await
+    }
+
+    async fn form(&self, path: &str, fields: &[(&str, &str)], from: &str) -> reqwest::Response {
         let body: Vec<String> = fields
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
@@ -238,7 +246,7 @@ impl Visitor {
             .header("sec-fetch-site", from)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body.join("&"));
-        asked.send().await.unwrap().status()
+        asked.send().await.unwrap()
     }
 }
 
@@ -310,6 +318,42 @@ async fn forms_of_other_sites_and_roles_without_the_right_change_nothing() {
     // Only the last of them froze anything, and everybody sees it.
     let seen = eve.page("/policies").await.text().await.unwrap();
     assert!(!seen.contains("Nothing is frozen"));
+
+    // A key is shown once, and works as its scope says.
+    let asked = ada
+        .post(
+            "/people/key",
+            &[
+                ("csrf", &hers),
+                ("label", "x"),
+                ("scope", "read"),
+                ("days", "1"),
+            ],
+        )
+        .await;
+    let shown = asked.text().await.unwrap();
+    let key = shown.split("<pre id=\"given\">").nth(1).unwrap();
+    let key = key.split('<').next().unwrap();
+    for (path, said) in [
+        ("/incidents", StatusCode::OK),
+        ("/keys", StatusCode::FORBIDDEN),
+    ] {
+        let asked = client.get(format!("{home}/api/v1{path}")).bearer_auth(key);
+        assert_eq!(asked.send().await.unwrap().status(), said, "{path}");
+    }
+    let again = ada.page("/people").await.text().await.unwrap();
+    assert!(!again.contains(key) && again.contains("never"), "{again}");
+    // Who there is, and inviting others, is not an operator's.
+    assert!(!again.contains("Who may sign in"));
+    let invite = [
+        ("csrf", hers.as_str()),
+        ("name", "mallory"),
+        ("role", "admin"),
+    ];
+    assert_eq!(
+        ada.send("/people/invite", &invite, "same-origin").await,
+        StatusCode::FORBIDDEN
+    );
 
     // Hostile paths and queries are refused in words, and none of them is a 500.
     for path in [

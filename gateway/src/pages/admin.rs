@@ -1,4 +1,4 @@
-//! Users, modes, freezes, the kill switch, and how every stage is.
+//! Modes, freezes, the kill switch, and how every stage is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,6 @@ use super::words::{When, thousands};
 use super::{Done, Page, ask, show};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::store::User;
 
 const STREAMS: &str = "SELECT s.stream, c.at, sum(s.entries)::bigint AS entries, sum(s.bytes)::bigint AS bytes,
       coalesce(sum(s.entries) FILTER (WHERE s.hour > now() - interval '1 hour'), 0)::bigint AS lately
@@ -90,24 +89,17 @@ struct Admin {
     parts: Vec<Part>,
     streams: Vec<StreamRow>,
     standing: Option<Standing>,
-    users: Vec<User>,
     refused: Vec<AccessRow>,
     version: &'static str,
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page {
     visitor.who.demand(&app, "get_orders")?;
-    let users = if visitor.has(&["admin", "auditor"]) {
-        app.store.users(None, 200).await?
-    } else {
-        Vec::new()
-    };
     show(&Admin {
         frame: Frame::around(&app, &visitor, "admin", "Admin").await?,
         parts: parts(&app).await,
         streams: app.store.read(STREAMS, &[], 20).await?,
         standing: Standing::now(&app).await?,
-        users,
         refused: app.store.read(REFUSED, &[], 20).await?,
         version: env!("CARGO_PKG_VERSION"),
     })

@@ -14,6 +14,7 @@ mod incident;
 mod incidents;
 mod oops;
 mod overview;
+mod people;
 mod policies;
 mod rows;
 mod session;
@@ -67,6 +68,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/audit", get(audit::page))
         .route("/audit/{idx}", get(audit::entry))
         .route("/policies", get(policies::page))
+        .route("/people", get(people::page))
+        .route("/people/{deed}", post(people::deed))
         .route("/admin", get(admin::page))
         .route("/admin/{order}", post(admin::order))
         .route("/live", get(crate::live::for_pages))

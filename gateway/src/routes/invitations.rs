@@ -41,10 +41,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, page: Page) -> Result<Resp
 pub(crate) struct Invite {
     /// What they will sign in with.
     #[schema(value_type = shape::UserName)]
-    name: String,
+    pub(crate) name: String,
     /// What they will be.
     #[schema(value_type = shape::Roles)]
-    roles: Vec<String>,
+    pub(crate) roles: Vec<String>,
 }
 
 /// An invitation with its secret, which is shown once.
@@ -53,7 +53,7 @@ pub(crate) struct Invited {
     /// The invitation.
     id: String,
     /// Where they choose a password. Whoever has it can: send it to nobody else.
-    link: String,
+    pub(crate) link: String,
     /// The secret in the link.
     token: String,
     /// Until when it is good.
@@ -72,6 +72,14 @@ pub(super) async fn invite(
     who: Principal,
     Body(invite): Body<Invite>,
 ) -> Result<Response, Problem> {
+    let invited = give(&app, &who, &invite).await?;
+    let mut response = (StatusCode::CREATED, Json(invited)).into_response();
+    response.extensions_mut().insert(Secret);
+    Ok(response)
+}
+
+/// Makes an invitation by `who`.
+pub(crate) async fn give(app: &App, who: &Principal, invite: &Invite) -> Result<Invited, Problem> {
     check_name(&invite.name)?;
     check_roles(&invite.roles)?;
     let (id, token) = (token::id(), token::refresh());
@@ -82,17 +90,14 @@ pub(super) async fn invite(
         .await?;
     let roles = invite.roles.join(", ");
     let what = format!("invited `{}` as [{roles}] with `{id}`", invite.name);
-    app.note(&who, AccessOutcome::Changed, &what);
-    let invited = Invited {
+    app.note(who, AccessOutcome::Changed, &what);
+    Ok(Invited {
         // Behind `#`, so that it reaches no log of a server.
         link: format!("{}/invitation#{token}", app.config.issuer),
         id,
         token,
         expires,
-    };
-    let mut response = (StatusCode::CREATED, Json(invited)).into_response();
-    response.extensions_mut().insert(Secret);
-    Ok(response)
+    })
 }
 
 /// Takes an invitation back.
@@ -106,12 +111,18 @@ pub(super) async fn revoke(
     who: Principal,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
-    if !app.store.revoke_invitation(&id).await? {
+    end(&app, &who, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes an invitation back, for `who`.
+pub(crate) async fn end(app: &App, who: &Principal, id: &str) -> Result<(), Problem> {
+    if !app.store.revoke_invitation(id).await? {
         return Err(Problem::not_found("open invitation"));
     }
     let what = format!("revoked the invitation `{id}`");
-    app.note(&who, AccessOutcome::Changed, &what);
-    Ok(StatusCode::NO_CONTENT)
+    app.note(who, AccessOutcome::Changed, &what);
+    Ok(())
 }
 
 /// How somebody accepts.

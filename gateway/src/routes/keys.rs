@@ -54,14 +54,14 @@ pub(crate) struct Wanted {
         pattern = "^[ -~]+$",
         example = "billing exporter"
     )]
-    label: String,
+    pub(crate) label: String,
     /// What it may do.
     #[schema(value_type = shape::Scopes)]
-    scopes: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     /// How many days it lives.
     #[serde(default = "days")]
     #[schema(minimum = 1, maximum = 365, default = 90)]
-    days: u16,
+    pub(crate) days: u16,
 }
 
 const fn days() -> u16 {
@@ -98,7 +98,7 @@ pub(crate) struct Made {
     /// The key's id.
     id: String,
     /// The key: for `Authorization: Bearer`.
-    key: String,
+    pub(crate) key: String,
     /// Until when it is good.
     #[schema(value_type = shape::Timestamp)]
     expires: String,
@@ -115,6 +115,14 @@ pub(super) async fn create(
     who: Principal,
     Body(wanted): Body<Wanted>,
 ) -> Result<Response, Problem> {
+    let made = make(&app, &who, &wanted).await?;
+    let mut response = (StatusCode::CREATED, Json(made)).into_response();
+    response.extensions_mut().insert(Secret);
+    Ok(response)
+}
+
+/// Makes a key of `who`.
+pub(crate) async fn make(app: &App, who: &Principal, wanted: &Wanted) -> Result<Made, Problem> {
     wanted.check()?;
     let (id, key) = token::key();
     let new = NewKey {
@@ -128,10 +136,8 @@ pub(super) async fn create(
     let expires = app.store.add_key(&new).await?;
     let scopes = wanted.scopes.join(", ");
     let what = format!("made the API key `{id}` for [{scopes}]");
-    app.note(&who, AccessOutcome::Changed, &what);
-    let mut response = (StatusCode::CREATED, Json(Made { id, key, expires })).into_response();
-    response.extensions_mut().insert(Secret);
-    Ok(response)
+    app.note(who, AccessOutcome::Changed, &what);
+    Ok(Made { id, key, expires })
 }
 
 /// Ends one of one's own keys; administrators end anybody's.
@@ -145,16 +151,22 @@ pub(super) async fn revoke(
     who: Principal,
     Id(id): Id,
 ) -> Result<StatusCode, Problem> {
-    // Somebody else's key is none, so that nobody learns which there are.
-    if !app.store.revoke_key(&id, whose(&who)).await? {
-        return Err(Problem::not_found("key"));
-    }
-    let what = format!("revoked the API key `{id}`");
-    app.note(&who, AccessOutcome::Changed, &what);
+    end(&app, &who, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Ends a key that `who` may end.
+pub(crate) async fn end(app: &App, who: &Principal, id: &str) -> Result<(), Problem> {
+    // Somebody else's key is none, so that nobody learns which there are.
+    if !app.store.revoke_key(id, whose(who)).await? {
+        return Err(Problem::not_found("key"));
+    }
+    let what = format!("revoked the API key `{id}`");
+    app.note(who, AccessOutcome::Changed, &what);
+    Ok(())
+}
+
 /// Whose keys somebody may see and end: their own, or everybody's.
-fn whose(who: &Principal) -> Option<&str> {
+pub(crate) fn whose(who: &Principal) -> Option<&str> {
     (!who.is("admin")).then_some(who.name.as_str())
 }

@@ -2,14 +2,14 @@
 
 mod commands;
 mod docs;
-mod invitations;
-mod keys;
+pub(crate) mod invitations;
+pub(crate) mod keys;
 mod page;
 mod parts;
 mod publish;
 mod read;
 mod session;
-mod users;
+pub(crate) mod users;
 mod what_if;
 
 use std::sync::Arc;
@@ -35,6 +35,7 @@ use crate::trace;
 
 pub(crate) use self::commands::halt::{engage, release};
 pub(crate) use self::parts::{Body, Id, Sought};
+pub(crate) use self::read::incidents::{INCIDENT, INCIDENTS};
 
 /// The largest body of a request, bytes.
 pub(crate) const MAX_BODY: usize = 256 * 1024;

@@ -66,20 +66,20 @@ pub(super) async fn add(
 }
 
 /// What changes of a user.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserChange {
     /// A new password; ends their sign-ins.
     #[serde(default)]
     #[schema(min_length = 12, max_length = 1024, format = "password")]
-    password: Option<String>,
+    pub(crate) password: Option<String>,
     /// What they are from now on.
     #[serde(default)]
     #[schema(value_type = Option<shape::Roles>)]
-    roles: Option<Vec<String>>,
+    pub(crate) roles: Option<Vec<String>>,
     /// Whether they may not sign in; ends their sign-ins.
     #[serde(default)]
-    disabled: Option<bool>,
+    pub(crate) disabled: Option<bool>,
 }
 
 impl UserChange {
@@ -107,6 +107,17 @@ pub(super) async fn change(
     Id(name): Id,
     Body(change): Body<UserChange>,
 ) -> Result<StatusCode, Problem> {
+    apply(&app, &who, &name, change).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes a user, for `who`.
+pub(crate) async fn apply(
+    app: &App,
+    who: &Principal,
+    name: &str,
+    change: UserChange,
+) -> Result<(), Problem> {
     if let Some(roles) = &change.roles {
         check_roles(roles)?;
     }
@@ -118,14 +129,14 @@ pub(super) async fn change(
     let (roles, disabled) = (change.roles.as_deref(), change.disabled);
     let known = app
         .store
-        .change_user(&name, hash.as_deref(), roles, disabled)
+        .change_user(name, hash.as_deref(), roles, disabled)
         .await?;
     if !known {
         return Err(Problem::not_found("user"));
     }
     let what = format!("changed `{name}`: {what}");
-    app.note(&who, AccessOutcome::Changed, &what);
-    Ok(StatusCode::NO_CONTENT)
+    app.note(who, AccessOutcome::Changed, &what);
+    Ok(())
 }
 
 /// There is a user of that name.

@@ -17,6 +17,15 @@ use crate::problem::Problem;
 use crate::routes::page::{Page, Part, no_cursor};
 use crate::routes::{Id, Sought};
 
+/// Incidents by state, severity, kind, namespace, entity and since when, after a place in the list.
+pub(crate) const INCIDENTS: &str = "SELECT * FROM views.incident
+    WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR severity = $2)
+      AND ($3::text IS NULL OR kind = $3) AND ($4::text IS NULL OR namespace = $4)
+      AND ($5::text IS NULL OR entity = $5)
+      AND ($6::text IS NULL OR opened_at >= $6::timestamptz)
+      AND ($7::text IS NULL OR (opened_at, incident) < ($7::timestamptz, $8))
+    ORDER BY opened_at DESC, incident DESC";
+pub(crate) const INCIDENT: &str = "SELECT * FROM views.incident WHERE incident = $1";
 /// The most lines of a story.
 const MAX_LINES: i64 = 1_000;
 
@@ -61,13 +70,6 @@ pub(in crate::routes) async fn list(
     Sought(wanted): Sought<Wanted>,
     page: Page,
 ) -> Result<Response, Problem> {
-    let query = "SELECT * FROM views.incident
-        WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR severity = $2)
-          AND ($3::text IS NULL OR kind = $3) AND ($4::text IS NULL OR namespace = $4)
-          AND ($5::text IS NULL OR entity = $5)
-          AND ($6::text IS NULL OR opened_at >= $6::timestamptz)
-          AND ($7::text IS NULL OR (opened_at, incident) < ($7::timestamptz, $8))
-        ORDER BY opened_at DESC, incident DESC";
     let (at, id) = page.after().map(place).transpose()?.unzip();
     let filters = [
         wanted.state.map(|state| match state {
@@ -82,7 +84,7 @@ pub(in crate::routes) async fn list(
         at,
         id,
     ];
-    let rows = app.store.rows(query, &filters, page.look_for()).await?;
+    let rows = app.store.rows(INCIDENTS, &filters, page.look_for()).await?;
     Ok(page.answer(rows, |row| {
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
         format!("{} {}", text("opened_at"), text("incident"))
@@ -106,8 +108,7 @@ pub(in crate::routes) async fn one_of_them(
     State(app): State<Arc<App>>,
     id: Id,
 ) -> Result<Json<Value>, Problem> {
-    let query = "SELECT * FROM views.incident WHERE incident = $1";
-    one(&app, query, id.0, "incident").await.map(Json)
+    one(&app, INCIDENT, id.0, "incident").await.map(Json)
 }
 
 /// What happened in an incident, in the order of the log.
