@@ -17,7 +17,7 @@ use aegis_schemas::{
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::audit::public_key_file;
 use crate::config::Config;
@@ -32,6 +32,10 @@ pub(crate) struct Cores {
     reader: OnceCell<Reader>,
     /// The policy set that was asked last.
     rules: Mutex<Arc<Rules>>,
+    /// The text that was looked for last.
+    text: Mutex<Option<(Digest, Arc<str>)>>,
+    /// Scoring is work: one at a time beside the pipeline.
+    pub(crate) scoring: Semaphore,
 }
 
 impl Cores {
@@ -43,6 +47,8 @@ impl Cores {
             public_key_file: public_key_file(config),
             reader: OnceCell::new(),
             rules: Mutex::new(Rules::built_in()),
+            text: Mutex::new(None),
+            scoring: Semaphore::new(1),
         }
     }
 
@@ -82,9 +88,17 @@ impl Cores {
     }
 
     /// The text of the policy set of that digest, from the command that activated it.
-    pub(crate) async fn policy_set(&self, digest: Digest) -> Result<Option<String>, Silence> {
+    pub(crate) async fn policy_set(&self, digest: Digest) -> Result<Option<Arc<str>>, Silence> {
+        if digest == Rules::built_in().digest() {
+            return Ok(Some(aegis_policy::default_bundle().into()));
+        }
+        // A digest names one text for ever.
+        let known = self.last_text();
+        if let Some((_, text)) = known.filter(|(of, _)| *of == digest) {
+            return Ok(Some(text));
+        }
         let commands = self.reader().await?.commands().await.map_err(silence)?;
-        Ok(commands
+        let found = commands
             .iter()
             .rev()
             .find_map(|record| match record.event() {
@@ -97,7 +111,18 @@ impl Cores {
                     _ => None,
                 },
                 _ => None,
-            }))
+            });
+        let found = found.map(Arc::<str>::from);
+        if let Some(text) = &found {
+            let mut last = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some((digest, Arc::clone(text)));
+        }
+        Ok(found)
+    }
+
+    fn last_text(&self) -> Option<(Digest, Arc<str>)> {
+        let last = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
     }
 
     fn last_rules(&self) -> Arc<Rules> {

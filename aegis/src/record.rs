@@ -65,7 +65,8 @@ impl Cores {
             .parse()
             .map_err(|_| Unavailable::NotFound("policy set"))?;
         let found = self.policy_set(wanted).await.map_err(unavailable)?;
-        found.ok_or(Unavailable::NotFound("policy set"))
+        let found = found.ok_or(Unavailable::NotFound("policy set"))?;
+        Ok(found.to_string())
     }
 
     async fn log(&self) -> Result<&Reader, Unavailable> {
@@ -83,17 +84,20 @@ impl Cores {
             .samples(entity, from - WARM_UP, to, BATCHES)
             .await
             .map_err(failed)?;
-        let batches: Vec<MetricBatch> = records
-            .iter()
-            .filter_map(|record| match record.event() {
-                Ok(Event::Metric(batch)) if batch.entity == *entity => Some(batch),
-                _ => None,
-            })
-            .collect();
-        let config = self.scorer.clone();
-        tokio::task::spawn_blocking(move || traces(&config, &batches))
-            .await
-            .map_err(failed)
+        let (config, entity) = (self.scorer.clone(), entity.clone());
+        let _one = self.scoring.acquire().await.map_err(failed)?;
+        tokio::task::spawn_blocking(move || {
+            let batches: Vec<MetricBatch> = records
+                .iter()
+                .filter_map(|record| match record.event() {
+                    Ok(Event::Metric(batch)) if batch.entity == entity => Some(batch),
+                    _ => None,
+                })
+                .collect();
+            traces(&config, &batches)
+        })
+        .await
+        .map_err(failed)
     }
 }
 

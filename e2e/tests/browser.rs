@@ -393,6 +393,7 @@ async fn a_thousand_listeners_hear_of_it_and_one_that_comes_back_misses_nothing(
     let options = Options::scenario("healthy-day")
         .roles(&roles)
         .setting("GATEWAY__PER_USER", "100000")
+        .setting("GATEWAY__STREAMS_PER_USER", "2000")
         .setting("GATEWAY__PER_ADDRESS", "100000");
     let stack = Stack::start(options).await.unwrap();
     stack.person("ada", &["operator"]).await.unwrap();

@@ -88,18 +88,24 @@ async function refresh() {
     if (again) { again = false; soon(); }
   }
 }
-let due;
-function soon() { clearTimeout(due); due = setTimeout(refresh, 200); }
+// A storm of news is one look each half second, not none and not hundreds.
+let due = null;
+function soon() { due ??= setTimeout(() => { due = null; refresh(); }, 500); }
 
-function follow() {
+function follow(again = false) {
   const chip = () => document.getElementById("live");
   const say = (text, lost) => { const it = chip(); if (it) { it.hidden = false; it.textContent = text; it.classList.toggle("lost", lost); } };
   const source = new EventSource("/live");
-  let lost = false;
+  let lost = again;
   source.onopen = () => { say("live", false); if (lost) { lost = false; soon(); } };
-  source.onerror = () => { lost = true; say("reconnecting", true); };
+  source.onerror = () => {
+    lost = true;
+    say("reconnecting", true);
+    // An answer that is no stream ends it for good; the gateway may only be starting.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(true), 5000);
+  };
   for (const kind of ["incident", "decision", "outcome", "assessment", "answer", "standing"]) source.addEventListener(kind, soon);
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", () => source.close(), { once: true });
 }
 
 // Parts that take longer are loaded after the page, and again while it lives, unless somebody looks closely.
@@ -203,7 +209,11 @@ document.addEventListener("keydown", (event) => {
     case "g": chord = true; setTimeout(() => { chord = false; }, 1500); break;
     case "j": move(1); break;
     case "k": move(-1); break;
-    case "Enter": if (here >= 0 && event.target === document.body) location.href = rows()[here].dataset.row; break;
+    case "Enter": {
+      const row = rows()[Math.max(0, here)];
+      if (row && event.target === document.body) location.href = row.dataset.row;
+      break;
+    }
     case "y": focus("#approve"); break;
     case "n": focus("#reason"); break;
     case "v": go("#verify"); break;
@@ -225,6 +235,9 @@ document.addEventListener("click", (event) => {
     if (row && !String(getSelection())) location.href = row.dataset.row;
   }
 });
+
+// A page that comes back from the browser's memory is of before.
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 function ready(within) {
   for (const button of within.querySelectorAll("[data-do]")) button.hidden = false;

@@ -1,7 +1,7 @@
 //! Who asks, from the access token or API key of a request, and whether they may ask that.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -132,6 +132,21 @@ impl FromRequestParts<Arc<App>> for Origin {
     }
 }
 
+/// What is limited by address: an IPv4 address, or the /64 of an IPv6 one, which one customer has whole.
+pub(crate) fn network(address: &str) -> String {
+    match address
+        .parse::<IpAddr>()
+        .map(|address| address.to_canonical())
+    {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        Err(_) => address.to_owned(),
+    }
+}
+
 /// Somebody whose token or key is good.
 struct Known {
     name: String,
@@ -166,7 +181,10 @@ impl App {
 
     /// Takes a request of nobody known from an address, unless it asks too often.
     pub(crate) fn welcome(&self, origin: &Origin) -> Result<(), Problem> {
-        let taken = self.limits.address.take(&origin.address, Instant::now());
+        let taken = self
+            .limits
+            .address
+            .take(&network(&origin.address), Instant::now());
         taken.map_err(|after| {
             origin.note(self, None, AccessOutcome::RateLimited, "too many requests");
             Problem::too_many(after)
@@ -256,5 +274,23 @@ impl App {
                 origin.note(self, Some(name), AccessOutcome::RateLimited, why);
                 Problem::too_many(after)
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn one_customer_is_one_network() {
+        for (address, limited) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+            ("unknown", "unknown"),
+        ] {
+            assert_eq!(network(address), limited);
+        }
     }
 }

@@ -34,6 +34,8 @@ pub struct Config {
     pub per_address: u32,
     /// Requests a minute of one user.
     pub per_user: u32,
+    /// Streams of events that one user may have open; a page has one.
+    pub streams_per_user: usize,
     /// Sign-ins a minute for one account.
     pub sign_ins_per_account: u32,
     /// Sign-ins a minute from one address.
@@ -53,6 +55,7 @@ impl Default for Config {
             refresh_absolute: Duration::from_secs(14 * 24 * 3600),
             per_address: 60,
             per_user: 600,
+            streams_per_user: 50,
             sign_ins_per_account: 5,
             sign_ins_per_address: 20,
         }

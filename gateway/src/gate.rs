@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::auth::Origin;
 use crate::problem::Problem;
 use crate::repeat;
+use crate::trace;
 
 /// Who was let in, for the request log.
 #[derive(Clone, Debug)]
@@ -23,12 +24,12 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Ne
         .unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn pass(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
+async fn pass(app: &Arc<App>, request: Request, next: Next) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let origin = Origin::of(&parts);
-    // What is not in the document has no handler: the router answers it with 405.
+    // What is not in the document has no handler, and would be open to anybody if it had.
     let Some(operation) = app.document.operation(&origin.operation) else {
-        return Ok(next.run(Request::from_parts(parts, body)).await);
+        return Err(Problem::method_not_allowed());
     };
     if operation.public {
         app.welcome(&origin)?;
@@ -40,7 +41,15 @@ async fn pass(app: &App, request: Request, next: Next) -> Result<Response, Probl
     let key = repeat::key(&parts.headers)?.filter(|_| parts.method != Method::GET);
     let request = Request::from_parts(parts, body);
     let mut response = match key {
-        Some(key) => repeat::once(app, &who.name, &key, request, next).await?,
+        Some(key) => {
+            // Whoever hangs up does not leave it half done: what was done must be kept.
+            let (app, name) = (Arc::clone(app), who.name.clone());
+            let trace = trace::current().unwrap_or_default();
+            let once = async move { repeat::once(&app, &name, &key, request, next).await };
+            tokio::spawn(trace::within(trace, once))
+                .await
+                .map_err(|_| Problem::unavailable("the request ended without an answer"))??
+        }
         None => next.run(request).await,
     };
     response.extensions_mut().insert(Caller(who.name));

@@ -87,7 +87,7 @@ pub async fn run(
     let following = tokio::spawn(app.live.clone().run(app.store.clone(), stop.clone()));
     let writing = tokio::spawn(writer.run(app.publisher.clone(), stop.clone()));
     let (store, hearing) = (app.store.clone(), stop.clone());
-    tokio::spawn(async move { store.listen(&hearing).await });
+    let hearing = tokio::spawn(async move { store.listen(&hearing).await });
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| Error::Listen(listen, error))?;
@@ -98,7 +98,7 @@ pub async fn run(
         .with_graceful_shutdown(stop.cancelled_owned())
         .await?;
     // Refusals of the last requests still reach the log.
-    let _ = tokio::join!(writing, following);
+    let _ = tokio::join!(writing, following, hearing);
     Ok(())
 }
 

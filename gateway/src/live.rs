@@ -4,8 +4,9 @@
 //! its audit index, so a listener that comes back with `Last-Event-ID` misses nothing: what it missed is
 //! read from the views. What changed twice meanwhile is said once, as it is now.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use crate::app::App;
+use crate::auth::Principal;
 use crate::problem::Problem;
 use crate::routes::Sought;
 use crate::store::Store;
@@ -27,6 +29,8 @@ use crate::store::Store;
 const BEHIND: usize = 1_024;
 /// A notification may get lost with its connection, so nobody waits longer than this for one.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often it is asked whether a listener still may.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// Rows that are read at once.
 const PAGE: i64 = 1_000;
 /// A comment this often keeps proxies from closing a quiet connection.
@@ -55,12 +59,15 @@ pub(crate) struct News {
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     sender: broadcast::Sender<Arc<News>>,
+    /// How many listen, by person.
+    taken: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
 impl Default for Live {
     fn default() -> Self {
         Self {
             sender: broadcast::Sender::new(BEHIND),
+            taken: Arc::default(),
         }
     }
 }
@@ -107,6 +114,20 @@ impl Live {
         }
     }
 
+    /// A place for one more listener of `name`, of at most so many.
+    fn take_place(&self, name: &str, most: usize) -> Result<Place, Problem> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(name.to_owned()).or_default();
+        if *count >= most {
+            return Err(Problem::too_many(KEEP_ALIVE));
+        }
+        *count += 1;
+        Ok(Place {
+            taken: Arc::clone(&self.taken),
+            name: name.to_owned(),
+        })
+    }
+
     /// How many listen.
     pub(crate) fn listeners(&self) -> usize {
         self.sender.receiver_count()
@@ -149,25 +170,21 @@ impl Wanted {
 )]
 pub(crate) async fn events(
     State(app): State<Arc<App>>,
+    who: Principal,
     Sought(wanted): Sought<Wanted>,
     headers: HeaderMap,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    stream_of(&app, wanted, last_event(&headers), true)
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    stream_of(&app, who, wanted, last_event(&headers), true)
 }
 
 /// What tells an open page that something changed.
 pub(crate) async fn for_pages(
     State(app): State<Arc<App>>,
     visitor: crate::pages::Visitor,
-    headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     visitor.who.demand(&app, "stream_events")?;
-    Ok(stream_of(
-        &app,
-        Wanted::default(),
-        last_event(&headers),
-        false,
-    ))
+    // What a page missed it reads anew.
+    stream_of(&app, visitor.who, Wanted::default(), None, false)
 }
 
 fn last_event(headers: &HeaderMap) -> Option<i64> {
@@ -177,10 +194,14 @@ fn last_event(headers: &HeaderMap) -> Option<i64> {
 /// Events from where the listener was, or from now on.
 fn stream_of(
     app: &Arc<App>,
+    who: Principal,
     wanted: Wanted,
     from: Option<i64>,
     with_rows: bool,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Problem> {
+    let place = app
+        .live
+        .take_place(&who.name, app.config.streams_per_user)?;
     let receiver = app.live.sender.subscribe();
     let listener = Listener {
         store: app.store.clone(),
@@ -189,13 +210,15 @@ fn stream_of(
         behind: from.is_some(),
         seen: from.unwrap_or(-1),
     };
-    let stopping = app.stopping.clone();
+    let over = over(Arc::clone(app), who);
     let events = stream::unfold(listener, |mut listener| async {
         listener.next().await.map(|news| (news, listener))
     })
-    .take_until(async move { stopping.cancelled().await })
+    .take_until(over)
     .filter(move |news| std::future::ready(wanted.wants(news)))
     .map(move |news| {
+        // It is given back when the stream is dropped.
+        let _ = &place;
         let event = Event::default().id(news.idx.to_string()).event(&news.kind);
         let data = if with_rows {
             news.row.to_string()
@@ -206,7 +229,48 @@ fn stream_of(
     });
     // Something at once, so that whoever connects knows that it did.
     let hello = stream::once(std::future::ready(Ok(Event::default().comment("ready"))));
-    Sse::new(hello.chain(events)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    Ok(Sse::new(hello.chain(events)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// Ends when the listener may not listen any more, or when everything stops. Nobody listens longer than an
+/// access token lives without saying again who they are.
+async fn over(app: Arc<App>, who: Principal) {
+    let until = tokio::time::Instant::now() + app.config.access_lifetime;
+    while tokio::time::Instant::now() < until {
+        let pause = tokio::time::sleep(LOOK_AGAIN);
+        if app.stopping.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+        // A key has no sign-in to end; it is looked at when its program comes back.
+        if who.scopes.is_some() {
+            continue;
+        }
+        match app.store.standing(&who.name, &who.family).await {
+            Ok(Some(standing)) if standing.roles == who.roles => {}
+            // With other roles they may hear other things: they come back and are asked again.
+            Ok(_) => return,
+            Err(error) => tracing::warn!(%error, "cannot ask whether a listener still may"),
+        }
+    }
+}
+
+/// A listener's place among those of one person; given back when it is dropped.
+#[derive(Debug)]
+struct Place {
+    taken: Arc<Mutex<BTreeMap<String, usize>>>,
+    name: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.name);
+            }
+        }
+    }
 }
 
 /// One who listens.
@@ -285,6 +349,17 @@ mod tests {
         ] {
             assert_eq!(wanted.wants(&said), heard, "{wanted:?}");
         }
+    }
+
+    #[test]
+    fn nobody_takes_more_places_than_they_may_and_each_comes_back() {
+        let live = Live::default();
+        let places = [0, 1].map(|_| live.take_place("ann", 2).expect("free"));
+        assert!(live.take_place("ann", 2).is_err());
+        assert!(live.take_place("bob", 2).is_ok());
+        drop(places);
+        assert!(live.take_place("ann", 2).is_ok());
+        assert!(live.taken.lock().expect("whole").is_empty());
     }
 
     #[tokio::test]

@@ -9,7 +9,14 @@ use std::time::{Duration, Instant};
 pub(crate) struct Recent<K, V> {
     span: Duration,
     most: usize,
-    kept: Mutex<BTreeMap<K, (Instant, V)>>,
+    kept: Mutex<Kept<K, V>>,
+}
+
+#[derive(Debug)]
+struct Kept<K, V> {
+    values: BTreeMap<K, (Instant, V)>,
+    /// When something changed last: what was asked for before may be of before.
+    changed: Option<Instant>,
 }
 
 impl<K: Ord, V: Clone> Recent<K, V> {
@@ -18,30 +25,37 @@ impl<K: Ord, V: Clone> Recent<K, V> {
         Self {
             span,
             most,
-            kept: Mutex::new(BTreeMap::new()),
+            kept: Mutex::new(Kept {
+                values: BTreeMap::new(),
+                changed: None,
+            }),
         }
     }
 
     /// The value, if it is not too old.
     pub(crate) fn get(&self, key: &K, now: Instant) -> Option<V> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, value) = kept.get(key)?;
+        let (at, value) = kept.values.get(key)?;
         (now.duration_since(*at) < self.span).then(|| value.clone())
     }
 
-    /// Keeps a value that was got at `at`.
+    /// Keeps a value that was asked for at `at`, unless something has changed since.
     pub(crate) fn put(&self, key: K, value: V, at: Instant) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= self.most {
-            kept.clear();
+        if kept.changed.is_some_and(|changed| at <= changed) {
+            return;
         }
-        kept.insert(key, (at, value));
+        if kept.values.len() >= self.most {
+            kept.values.clear();
+        }
+        kept.values.insert(key, (at, value));
     }
 
     /// Forgets all: something has changed.
-    pub(crate) fn clear(&self) {
+    pub(crate) fn clear(&self, now: Instant) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clear();
+        kept.values.clear();
+        kept.changed = Some(now);
     }
 }
 
@@ -58,8 +72,11 @@ mod tests {
         assert_eq!(recent.get(&"a", start), Some(1));
         assert_eq!(recent.get(&"a", start + span), None);
         assert_eq!(recent.get(&"b", start), None);
-        recent.clear();
+        recent.clear(start);
         assert_eq!(recent.get(&"a", start), None);
+        recent.put("a", 1, start);
+        assert_eq!(recent.get(&"a", start), None, "asked for before the change");
+        let start = start + Duration::from_millis(1);
         for (key, value) in [("a", 1), ("b", 2), ("c", 3)] {
             recent.put(key, value, start);
         }

@@ -68,7 +68,8 @@ pub(crate) async fn once(
     }
 }
 
-/// Keeps what was done. What was refused or failed changed nothing, so it may be tried again.
+/// Keeps what was done. What was refused or failed may be tried again: a command that reached the log all
+/// the same is the same command then, by its key.
 async fn keep(app: &App, who: &str, key: &str, response: Response) -> Result<Response, Problem> {
     if !response.status().is_success() {
         app.store.give_up(who, key).await?;

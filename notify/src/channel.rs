@@ -193,7 +193,8 @@ impl Channel {
         match (self, reply.status) {
             (Self::Slack(_), 200) => slack::understand(reply),
             (_, 200..=299) => Answer::Taken(None),
-            (_, 408 | 429 | 500..=599) => Answer::Later {
+            // What a proxy or a wrong credential says is mended in time, and the message is not at fault.
+            (_, status) if !matches!(status, 400 | 410 | 413 | 422) => Answer::Later {
                 after: reply.retry_after,
                 because: format!("answered {}", reply.status),
             },

@@ -395,6 +395,7 @@ fn install(place: &Place, ports: &Ports) -> Result<Config> {
     wanted.gateway.issuer = format!("http://{}", ports.gateway);
     wanted.gateway.per_user = u32::MAX;
     wanted.gateway.per_address = u32::MAX;
+    wanted.gateway.streams_per_user = usize::MAX >> 1;
     wanted.gateway.sign_ins_per_address = u32::MAX;
     init::make(&place.installation(), &wanted, ports.nats)?;
     Config::load(&place.config())

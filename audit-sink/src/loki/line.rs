@@ -104,6 +104,8 @@ fn shown<'a>(body: &Body, event: Option<&'a Event>) -> Shown<'a> {
             |_| opaque(body),
             |warrant| Shown::Warrant(Box::new(warrant)),
         ),
+        // Samples may be erased from the record, and a copy must not outlive them, wherever they came in.
+        (Body::Open(body), Some(Event::Metric(_))) => opaque(body),
         (Body::Open(_), Some(event)) => Shown::Event(event),
         (Body::Open(body), None) => {
             serde_json::from_slice(body).map_or_else(|_| opaque(body), Shown::Json)

@@ -16,16 +16,24 @@ use crate::problem::Problem;
 use crate::record::{Entry, Proven, Unavailable};
 
 const PAGE: usize = 60;
-/// Entries by kind, event or position, and by what names an incident or an actor.
+/// Entries before one, of a kind.
+const LIST: &str = "SELECT e.idx, e.event_id, e.kind, e.stream, e.stream_seq, e.stream_time
+    FROM audit.audit_entry e
+    WHERE ($1::text IS NULL OR e.idx < $1::bigint) AND ($2::text IS NULL OR e.kind = $2)
+    ORDER BY e.idx DESC";
+/// As [`LIST`], of what names an event, an incident, a decision, an actor or a workload: the places are found
+/// first, so that the log is not read through.
 const SEARCH: &str = "SELECT e.idx, e.event_id, e.kind, e.stream, e.stream_seq, e.stream_time
     FROM audit.audit_entry e
     WHERE ($1::text IS NULL OR e.idx < $1::bigint) AND ($2::text IS NULL OR e.kind = $2)
-      AND ($3::text IS NULL OR e.event_id = $3 OR e.idx::text = $3
-        OR e.idx IN (SELECT idx FROM views.incident_entry WHERE incident = $3)
-        OR e.idx IN (SELECT idx FROM views.decision WHERE decision = $3 OR proposal = $3 OR actor = $3 OR strpos(entity, $3) > 0)
-        OR e.idx IN (SELECT idx FROM views.answer WHERE actor = $3)
-        OR e.idx IN (SELECT idx FROM views.access WHERE actor = $3)
-        OR e.idx IN (SELECT w.idx FROM views.incident_entry w JOIN views.incident i USING (incident) WHERE strpos(i.entity, $3) > 0))
+      AND e.idx IN (
+        SELECT idx FROM audit.audit_key WHERE event_id = $3
+        UNION SELECT $3::bigint WHERE $3 ~ '^[0-9]{1,18}$'
+        UNION SELECT idx FROM views.incident_entry WHERE incident = $3
+        UNION SELECT idx FROM views.decision WHERE decision = $3 OR proposal = $3 OR actor = $3 OR strpos(entity, $3) > 0
+        UNION SELECT idx FROM views.answer WHERE actor = $3
+        UNION SELECT idx FROM views.access WHERE actor = $3
+        UNION SELECT w.idx FROM views.incident_entry w JOIN views.incident i USING (incident) WHERE strpos(i.entity, $3) > 0)
     ORDER BY e.idx DESC";
 
 /// What is looked for; it stands in the URL.
@@ -87,13 +95,19 @@ pub(super) async fn page(
 ) -> Page {
     visitor.who.demand(&app, "search_audit")?;
     let some = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
-    let filters = [
+    let mut filters = vec![
         wanted.before.map(|before| before.to_string()),
         some(&wanted.kind),
-        some(&wanted.q),
     ];
+    let query = match some(&wanted.q) {
+        Some(q) => {
+            filters.push(Some(q));
+            SEARCH
+        }
+        None => LIST,
+    };
     let limit = i64::try_from(PAGE).unwrap_or(i64::MAX) + 1;
-    let mut found: Vec<Found> = app.store.read(SEARCH, &filters, limit).await?;
+    let mut found: Vec<Found> = app.store.read(query, &filters, limit).await?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let next = found.last().filter(|_| more).map(|last| {

@@ -46,7 +46,8 @@ struct Around {
 
 const AROUND: &str = "SELECT
     (SELECT count(*) FROM views.incident WHERE state = 'open') AS open_incidents,
-    (SELECT count(*) FROM views.approval WHERE state = 'open') AS open_approvals,
+    (SELECT count(*) FROM views.approval WHERE state = 'open'
+        AND expires_at >= (SELECT at FROM views.clock WHERE stream = 'AEGIS_EVENTS')) AS open_approvals,
     (SELECT size FROM audit.audit_head) AS size,
     (SELECT at FROM views.clock WHERE stream = 'AEGIS_EVENTS') AS now,
     s.modes, s.freezes, s.halted

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aegis_schemas::{CommandBody, FeedbackVerdict, IncidentId};
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,7 +13,7 @@ use super::frame::Frame;
 use super::rows::{Act, Approval, Decision, Incident};
 use super::timeline::{Row, Timeline};
 use super::visitor::{Sent, Visitor};
-use super::{Done, Page, ask, chart, show};
+use super::{Done, Page, chart, show};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::record::Unavailable;
@@ -58,6 +58,7 @@ struct Shown {
     approvals: Vec<Approval>,
     acts: Vec<Act>,
     entries: Vec<Entry>,
+    noted: bool,
 }
 
 #[derive(Template)]
@@ -79,6 +80,7 @@ pub(super) async fn page(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Path(id): Path<String>,
+    Query(noted): Query<Noted>,
 ) -> Page {
     visitor.who.demand(&app, "get_incident")?;
     let incident = find(&app, id).await?;
@@ -97,7 +99,15 @@ pub(super) async fn page(
         incident,
         approvals,
         acts,
+        noted: noted.noted.is_some(),
     })
+}
+
+/// Whether an opinion was just given.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct Noted {
+    noted: Option<String>,
 }
 
 /// Decisions as people want them told: a denial that is repeated while the incident lasts is one.
@@ -238,8 +248,10 @@ pub(super) async fn feedback(
         other => return Err(Problem::invalid(format!("`{other}` is no verdict")).into()),
     };
     let body = CommandBody::Feedback { incident, verdict };
-    ask(&app, &sent.visitor, None, sent.text("reason"), body).await?;
-    Ok(Redirect::to(&format!("/incidents/{incident}")))
+    // Nobody answers an opinion, so nobody waits for one.
+    app.command(&sent.visitor.who, None, sent.text("reason"), body, None)
+        .await?;
+    Ok(Redirect::to(&format!("/incidents/{incident}?noted=1")))
 }
 
 /// A moment so much later; the same one where the calendar ends.

@@ -48,8 +48,8 @@ impl Counts {
 
 pub(super) const OPEN_INCIDENTS: &str = "SELECT * FROM views.incident WHERE state = 'open'
     ORDER BY array_position(ARRAY['critical', 'error', 'warning', 'info'], severity), opened_at DESC";
-pub(super) const OPEN_APPROVALS: &str =
-    "SELECT * FROM views.approval WHERE state = 'open' ORDER BY asked_at";
+pub(super) const OPEN_APPROVALS: &str = "SELECT * FROM views.approval WHERE state = 'open'
+    AND expires_at >= (SELECT at FROM views.clock WHERE stream = 'AEGIS_EVENTS') ORDER BY asked_at";
 const COUNTS: &str = "SELECT count(*) AS acts,
     count(*) FILTER (WHERE state = 'verified') AS verified,
     count(*) FILTER (WHERE state = 'ineffective') AS ineffective,

@@ -16,6 +16,7 @@ use super::{Page, assets, show};
 use crate::app::App;
 use crate::auth::Origin;
 use crate::problem::Problem;
+use crate::store::session_token;
 use crate::token;
 
 #[derive(Template)]
@@ -120,7 +121,8 @@ pub(super) async fn sign_out(State(app): State<Arc<App>>, sent: Sent) -> Result<
 
 async fn signed_in(app: &App, origin: &Origin, name: &str, next: &str) -> Result<Response, Oops> {
     let secret = token::refresh();
-    app.store.start_family(name, &secret, &app.config).await?;
+    let kept = session_token(&secret);
+    app.store.start_family(name, &kept, &app.config).await?;
     origin.note(app, Some(name), AccessOutcome::SignedIn, "");
     Ok(with_session(app, Redirect::to(next), &secret))
 }
@@ -137,7 +139,12 @@ fn with_session(app: &App, to: Redirect, secret: &str) -> Response {
 
 /// A path of our own, never another site.
 fn local(next: &str) -> &str {
-    let ours = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\');
+    // Browsers leave tabs and line ends out of an address, and take a backslash for a slash.
+    let ours = next.starts_with('/')
+        && !next.starts_with("//")
+        && next
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if ours { next } else { "/" }
 }
 
@@ -151,6 +158,8 @@ mod tests {
             ("/incidents?state=open", "/incidents?state=open"),
             ("//evil.example", "/"),
             ("/\\evil.example", "/"),
+            ("/\t/evil.example", "/"),
+            ("/ x", "/"),
             ("https://evil.example", "/"),
             ("", "/"),
         ] {

@@ -11,12 +11,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::{Origin, Principal};
+use crate::auth::{Origin, Principal, network};
 use crate::document as shape;
 use crate::problem::Problem;
 use crate::routes::Body;
 use crate::store::Rotation;
 use crate::token;
+
+/// The longest name of a user, bytes.
+const MAX_NAME: usize = 64;
 
 /// Who signs in.
 #[derive(Deserialize, ToSchema)]
@@ -85,11 +88,16 @@ impl App {
         name: &str,
         password: &str,
     ) -> Result<(), Problem> {
+        if name.len() > MAX_NAME {
+            // Nobody is called so, and limits are kept by name.
+            self.welcome(origin)?;
+            return Err(Problem::unauthenticated("wrong name or password"));
+        }
         let now = Instant::now();
         let limited = self
             .limits
             .sign_in_address
-            .take(&origin.address, now)
+            .take(&network(&origin.address), now)
             .and_then(|()| self.limits.sign_in_account.take(name, now));
         if let Err(after) = limited {
             let why = "too many sign-ins";

@@ -9,6 +9,12 @@ use super::{Standing, Store};
 use crate::Config;
 use crate::token::{fingerprint, refresh};
 
+/// What is kept of a session's secret: not what a refresh token of the same text would be, so that neither
+/// passes for the other.
+pub(crate) fn session_token(secret: &str) -> String {
+    format!("session:{secret}")
+}
+
 impl Store {
     /// Whose session a browser's secret is, while its sign-in stands: user, family, and how they stand.
     pub(crate) async fn session(
@@ -21,7 +27,7 @@ impl Store {
              FROM gateway.refresh_tokens
              WHERE hash = $1 AND NOT used AND NOT revoked AND idle_until > now() AND valid_until > now()",
         )
-        .bind(fingerprint(secret))
+        .bind(fingerprint(&session_token(secret)))
         .bind((config.refresh_idle - config.refresh_idle / 24).as_secs_f64())
         .fetch_optional(&self.0)
         .await?;
@@ -37,7 +43,7 @@ impl Store {
                 "UPDATE gateway.refresh_tokens SET idle_until = now() + make_interval(secs => $2)
                  WHERE hash = $1",
             )
-            .bind(fingerprint(secret))
+            .bind(fingerprint(&session_token(secret)))
             .bind(config.refresh_idle.as_secs_f64())
             .execute(&self.0)
             .await?;
@@ -55,6 +61,11 @@ impl Store {
         user: &str,
         lives: Duration,
     ) -> Result<Option<String>, sqlx::Error> {
+        sqlx::query(
+            "DELETE FROM gateway.sign_in_links WHERE valid_until < now() - interval '1 day'",
+        )
+        .execute(&self.0)
+        .await?;
         let secret = refresh();
         let added = sqlx::query(
             "INSERT INTO gateway.sign_in_links (hash, user_name, valid_until)

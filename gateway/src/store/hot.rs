@@ -62,7 +62,14 @@ impl Hot {
 
     /// Keeps rows that were read since `generation`.
     pub(super) fn put(&self, question: Question, generation: u64, at: Instant, rows: Arc<[Value]>) {
+        if !self.listening.load(Ordering::SeqCst) {
+            return;
+        }
+        let current = self.generation();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, found| {
+            found.generation == current && at.duration_since(found.at) < LONGEST
+        });
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }
@@ -115,8 +122,9 @@ mod tests {
             hot.put(question.clone(), generation, start, rows);
         };
         put(hot.generation());
-        assert!(hot.get(&question, start).is_none(), "nobody listens");
         hot.listening.store(true, Ordering::SeqCst);
+        assert!(hot.get(&question, start).is_none(), "nobody listened");
+        put(hot.generation());
         assert!(hot.get(&question, start).is_some());
         assert!(hot.get(&("SELECT", vec![None], 50), start).is_none());
         assert!(hot.get(&question, start + LONGEST).is_none());

@@ -11,7 +11,7 @@ mod views;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aegis_schemas::is_this_host;
 use serde::Serialize;
@@ -20,6 +20,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use utoipa::ToSchema;
 
 pub(crate) use self::answers::Claim;
+pub(crate) use self::browsers::session_token;
 use self::hot::Hot;
 pub(crate) use self::invitations::{Accepted, Invitation};
 use self::keys::RFC3339;
@@ -28,6 +29,8 @@ pub(crate) use self::sign_ins::{Rotation, Standing};
 use crate::Error;
 use crate::recent::Recent;
 
+/// What takes longer is given up by the server, not only by whoever asked.
+const LONGEST_QUERY: &str = "10s";
 /// Connections to the database at most.
 const CONNECTIONS: u32 = 8;
 
@@ -78,7 +81,11 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_with(options.application_name("aegis-gateway"))
+            .connect_with(
+                options
+                    .options([("statement_timeout", LONGEST_QUERY)])
+                    .application_name("aegis-gateway"),
+            )
             .await
             .map_err(Error::Database)?;
         let standings = Recent::new(STANDS_FOR, MAX_STANDINGS);
@@ -156,7 +163,7 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
-        self.2.clear();
+        self.2.clear(Instant::now());
         Ok(changed.rows_affected() == 1)
     }
 

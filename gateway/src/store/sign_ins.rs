@@ -72,6 +72,12 @@ impl Store {
         refresh_token: &str,
         config: &Config,
     ) -> Result<String, sqlx::Error> {
+        // What is over for a day is of no use to anybody.
+        sqlx::query(
+            "DELETE FROM gateway.refresh_tokens WHERE valid_until < now() - interval '1 day'",
+        )
+        .execute(&self.0)
+        .await?;
         let family = HEXLOWER.encode(&random::<16>());
         sqlx::query(
             "INSERT INTO gateway.refresh_tokens (hash, family, user_name, idle_until, valid_until)
@@ -113,7 +119,7 @@ impl Store {
         if known.try_get("used")? {
             revoke(&mut transaction, &family).await?;
             transaction.commit().await?;
-            self.2.clear();
+            self.2.clear(Instant::now());
             return Ok(Rotation::Reused { user });
         }
         if known.try_get("over")? {
@@ -142,7 +148,7 @@ impl Store {
         let mut transaction = self.0.begin().await?;
         revoke(&mut transaction, family).await?;
         transaction.commit().await?;
-        self.2.clear();
+        self.2.clear(Instant::now());
         Ok(())
     }
 }

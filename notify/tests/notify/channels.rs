@@ -147,8 +147,10 @@ fn answers_are_told_apart() {
     let cases = [
         ("pagerduty", 202, None, "{}", (None, "taken")),
         ("pagerduty", 400, None, "{}", (None, "never")),
-        ("webhook", 302, None, "", (None, "never")),
-        ("webhook", 404, seconds(5), "", (None, "never")),
+        ("webhook", 302, None, "", later(None)),
+        ("webhook", 404, seconds(5), "", later(seconds(5))),
+        ("webhook", 403, None, "", later(None)),
+        ("webhook", 422, None, "", (None, "never")),
         ("webhook", 408, None, "", later(None)),
         ("webhook", 429, seconds(7), "", later(seconds(7))),
         ("alertmanager", 503, None, "", later(None)),
