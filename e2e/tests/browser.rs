@@ -103,6 +103,17 @@ async fn a_newcomer_sees_an_incident_heal_and_approves_the_next_by_keyboard() {
         browser.look(look).await.unwrap();
         browser.shoot(&format!("approval-{name}")).await.unwrap();
     }
+    // Whoever begins to say no and presses Enter has said nothing yet.
+    let count = "(window.sent = 0, document.querySelector('form.answer')\
+        .addEventListener('submit', () => window.sent++), true)";
+    browser.until("a count", count, SOON).await.unwrap();
+    browser.keys("n").await.unwrap();
+    let in_words = "document.activeElement.id === 'reason'";
+    browser.until("the reason", in_words, SOON).await.unwrap();
+    browser.keys("not so fast\u{e007}").await.unwrap();
+    let nothing = "document.querySelector('#reason').value === 'not so fast' \
+        && window.sent === 0 && (document.activeElement.blur(), true)";
+    browser.until("nothing sent", nothing, SOON).await.unwrap();
     browser.keys("y").await.unwrap();
     browser
         .until("the focus", "document.activeElement.id === 'approve'", SOON)

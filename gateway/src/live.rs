@@ -210,7 +210,9 @@ fn stream_of(
         behind: from.is_some(),
         seen: from.unwrap_or(-1),
     };
-    let over = over(Arc::clone(app), who);
+    // A page's session is asked again all the time; a token says itself when it ends.
+    let longest = with_rows.then_some(app.config.access_lifetime);
+    let over = over(Arc::clone(app), who, longest);
     let events = stream::unfold(listener, |mut listener| async {
         listener.next().await.map(|news| (news, listener))
     })
@@ -232,11 +234,10 @@ fn stream_of(
     Ok(Sse::new(hello.chain(events)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-/// Ends when the listener may not listen any more, or when everything stops. Nobody listens longer than an
-/// access token lives without saying again who they are.
-async fn over(app: Arc<App>, who: Principal) {
-    let until = tokio::time::Instant::now() + app.config.access_lifetime;
-    while tokio::time::Instant::now() < until {
+/// Ends when the listener may not listen any more, after `longest`, or when everything stops.
+async fn over(app: Arc<App>, who: Principal, longest: Option<Duration>) {
+    let until = longest.map(|longest| tokio::time::Instant::now() + longest);
+    while until.is_none_or(|until| tokio::time::Instant::now() < until) {
         let pause = tokio::time::sleep(LOOK_AGAIN);
         if app.stopping.run_until_cancelled(pause).await.is_none() {
             return;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aegis_schemas::AccessOutcome;
 use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header, request::Parts};
@@ -47,10 +48,13 @@ impl FromRequestParts<Arc<App>> for Visitor {
             .map_or("/", |path| path.as_str())
             .to_owned();
         let secret = cookie(&parts.headers).ok_or_else(|| Oops::SignIn(next.clone()))?;
-        let who = app
-            .admit_session(&origin, secret)
-            .await?
-            .ok_or(Oops::SignIn(next))?;
+        let Some(who) = app.admit_session(&origin, secret).await? else {
+            // A guess counts as one, and is on record.
+            app.welcome(&origin)?;
+            let why = "the session is unknown or over";
+            origin.note(app, None, AccessOutcome::Unauthenticated, why);
+            return Err(Oops::SignIn(next));
+        };
         Ok(Self {
             who,
             csrf: proof(secret),
@@ -93,6 +97,7 @@ impl FromRequest<Arc<App>> for Sent {
         let fields = form(Request::from_parts(parts, body)).await?;
         if fields.get("csrf") != Some(&visitor.csrf) {
             let why = "the form is not from this sign-in: go back, load the page again and repeat";
+            app.note(&visitor.who, AccessOutcome::Forbidden, why);
             return Err(Problem::forbidden(why).into());
         }
         Ok(Self { visitor, fields })
