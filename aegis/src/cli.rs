@@ -158,7 +158,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Audit(audit) => audit.from_here()?.run(&config()?).await,
         Command::Simulate(simulate) => simulate.run().await,
         Command::Rehearse(rehearse) => rehearse.run().await,
-        Command::Bench(bench) => bench.run(config).await,
+        Command::Bench(bench) => bench.run().await,
         Command::Completions(wanted) => wanted.print(&mut Cli::command()),
     }
 }

@@ -7,7 +7,6 @@
 mod access;
 mod app;
 mod auth;
-mod bare;
 mod config;
 mod cores;
 mod document;
@@ -34,7 +33,6 @@ use aegis_nats::Bus;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use bare::serve_bare;
 pub use config::Config;
 pub use cores::{Because, Call, Cores, Detection, Evaluation, Question, Silence};
 pub use password::{TooShort, hash as hash_password};

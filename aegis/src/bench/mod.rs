@@ -3,7 +3,6 @@
 mod chain;
 mod cluster;
 mod floor;
-mod gateway;
 mod latency;
 mod load;
 mod remote_write;
@@ -11,8 +10,6 @@ mod workload;
 
 use anyhow::Result;
 use clap::Subcommand;
-
-use crate::config::Config;
 
 /// Measures.
 #[derive(Debug, Subcommand)]
@@ -28,18 +25,6 @@ pub enum Bench {
         after_help = "Examples:\n  aegis bench latency\n  aegis bench latency --samples 20 --json"
     )]
     Latency(latency::Latency),
-    /// What the gateway answers in a second, beside handlers that do the same with nothing around it.
-    ///
-    /// Starts nats-server, PostgreSQL, the audit sink and the gateway, stores incidents, and asks as people
-    /// and programs do: published metrics, the list of incidents, one incident, and both as pages. Then it
-    /// opens many streams of events and says when the last of them heard of an incident.
-    #[command(
-        after_help = "Examples:\n  aegis bench gateway\n  aegis bench gateway --incidents 10000 --json"
-    )]
-    Gateway(gateway::Gateway),
-    /// The handlers with nothing around them, for `bench gateway`.
-    #[command(hide = true)]
-    Bare(gateway::Bare),
 }
 
 impl Bench {
@@ -48,11 +33,9 @@ impl Bench {
     /// # Errors
     ///
     /// When something does not start, or too little happened to say anything.
-    pub async fn run(self, config: impl FnOnce() -> Result<Config>) -> Result<()> {
+    pub async fn run(self) -> Result<()> {
         match self {
             Self::Latency(latency) => latency.run().await,
-            Self::Gateway(gateway) => gateway.run().await,
-            Self::Bare(bare) => bare.run(&config()?).await,
         }
     }
 }

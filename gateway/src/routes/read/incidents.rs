@@ -18,14 +18,14 @@ use crate::routes::page::{Page, Part, no_cursor};
 use crate::routes::{Id, Sought};
 
 /// Incidents by state, severity, kind, namespace, entity and since when, after a place in the list.
-pub(crate) const INCIDENTS: &str = "SELECT * FROM views.incident
+const INCIDENTS: &str = "SELECT * FROM views.incident
     WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR severity = $2)
       AND ($3::text IS NULL OR kind = $3) AND ($4::text IS NULL OR namespace = $4)
       AND ($5::text IS NULL OR entity = $5)
       AND ($6::text IS NULL OR opened_at >= $6::timestamptz)
       AND ($7::text IS NULL OR (opened_at, incident) < ($7::timestamptz, $8))
     ORDER BY opened_at DESC, incident DESC";
-pub(crate) const INCIDENT: &str = "SELECT * FROM views.incident WHERE incident = $1";
+const INCIDENT: &str = "SELECT * FROM views.incident WHERE incident = $1";
 /// The most lines of a story.
 const MAX_LINES: i64 = 1_000;
 
