@@ -209,6 +209,7 @@ fn stream_of(
         missed: Vec::new().into_iter(),
         behind: from.is_some(),
         seen: from.unwrap_or(-1),
+        _place: place,
     };
     // A page's session is asked again all the time; a token says itself when it ends.
     let longest = with_rows.then_some(app.config.access_lifetime);
@@ -219,8 +220,6 @@ fn stream_of(
     .take_until(over)
     .filter(move |news| std::future::ready(wanted.wants(news)))
     .map(move |news| {
-        // It is given back when the stream is dropped.
-        let _ = &place;
         let event = Event::default().id(news.idx.to_string()).event(&news.kind);
         let data = if with_rows {
             news.row.to_string()
@@ -282,6 +281,8 @@ struct Listener {
     missed: std::vec::IntoIter<News>,
     behind: bool,
     seen: i64,
+    /// It is given back when the stream is dropped.
+    _place: Place,
 }
 
 impl Listener {
