@@ -81,7 +81,6 @@ async function refresh() {
       const now = document.getElementById(id), next = page.getElementById(id);
       if (now && next && (id !== "main" || now.hasAttribute("data-live"))) morph(now, next);
     }
-    document.body.dataset.idx = page.body.dataset.idx;
     ready(document);
   } catch { /* the stream says when the server is back */ } finally {
     fetching = false;

@@ -116,7 +116,7 @@ pub(super) async fn page(
     });
     let frame = Frame::around(&app, &visitor, "audit", "Audit").await?;
     show(&Audit {
-        entries: thousands(frame.idx + 1),
+        entries: thousands(frame.entries),
         frame,
         wanted,
         found,

@@ -29,8 +29,8 @@ pub(super) struct Frame {
     pub(super) mode: String,
     pub(super) frozen: bool,
     pub(super) halted: bool,
-    /// The audit index that the page shows.
-    pub(super) idx: i64,
+    /// How many entries the audit log has.
+    pub(super) entries: i64,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +97,7 @@ impl Frame {
             mode: mode_of(&modes),
             frozen: freezes.iter().any(holds),
             halted: around.halted.unwrap_or_default().contains(&cluster),
-            idx: around.size - 1,
+            entries: around.size,
             cluster,
         })
     }

@@ -76,7 +76,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page 
             .await?,
         day: counts("24 hours").await?,
         week: counts("7 days").await?,
-        entries: thousands(frame.idx + 1),
+        entries: thousands(frame.entries),
         frame,
     })
 }
