@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aegis_nats::kv::HealthBoard;
-use aegis_nats::{Bus, Service, check};
+use aegis_nats::{Bus, Service, check, pulse};
 use aegis_observability::{Component, Health, Traces, admin, logs, recorder};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -159,7 +159,17 @@ pub async fn run(config: &Config, wanted: &Run) -> Result<()> {
                 component.not_ready("no audit, no action: waiting for the audit sink");
                 audit_is_well(&bus, &config, &stop).await;
             }
-            let ended = serve(role, bus.clone(), &config, &component, stop.clone()).await;
+            let serving = serve(role, bus.clone(), &config, &component, stop.clone());
+            // The audit sink says more than how far it is behind, by itself.
+            let ended = if role == Role::AuditSink {
+                serving.await
+            } else {
+                beside(
+                    serving,
+                    pulse::run(&bus, &config.topology, pulse::EVERY, stop.clone()),
+                )
+                .await
+            };
             component.not_ready(match &ended {
                 Ok(()) => "stopped".to_owned(),
                 Err(error) => format!("{error:#}"),
@@ -175,6 +185,15 @@ pub async fn run(config: &Config, wanted: &Run) -> Result<()> {
         tokio::task::spawn_blocking(|| traces.finish()).await?;
     }
     ended
+}
+
+/// What `work` ends with; `aside` goes on as long as it does.
+async fn beside<T>(work: impl Future<Output = T>, aside: impl Future<Output = ()>) -> T {
+    tokio::pin!(work, aside);
+    tokio::select! {
+        ended = &mut work => ended,
+        () = aside => work.await,
+    }
 }
 
 /// The services that are meant: all are those that have something to do.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aegis_nats::kv::{Health, HealthBoard};
+use aegis_nats::lag::Behind;
 use aegis_nats::{Bus, StreamInfo};
 use aegis_schemas::{Stream, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -64,29 +65,6 @@ impl Progress {
             .damage
             .get(&stream)
             .is_some_and(|(of, _)| *of == epoch)
-    }
-}
-
-/// Since when a stream has messages that are not in the log.
-#[derive(Debug, Default)]
-struct Behind {
-    /// Sequences that a stream had, and when that was seen; only those that are not stored yet.
-    seen: Vec<(Instant, u64)>,
-}
-
-impl Behind {
-    /// How long the oldest message that is not stored has been waiting, at least as far as this process
-    /// has seen. One that arrived since the last look is no lag.
-    fn lag(&mut self, now: Instant, last: u64, stored: u64) -> Duration {
-        self.seen.retain(|(_, seq)| *seq > stored);
-        if last > stored && self.seen.last().is_none_or(|(_, seq)| *seq < last) {
-            self.seen.push((now, last));
-        }
-        // Enough to know the age of the oldest one.
-        self.seen.truncate(1_000);
-        self.seen
-            .first()
-            .map_or(Duration::ZERO, |(since, _)| now - *since)
     }
 }
 
@@ -182,34 +160,4 @@ pub(crate) fn wall_clock() -> Timestamp {
         + SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lag_is_the_age_of_the_oldest_message_that_is_not_stored() {
-        let begun = Instant::now();
-        let at = |seconds| begun + Duration::from_secs(seconds);
-        let mut behind = Behind::default();
-        let table = [
-            // at, last of the stream, stored, lag
-            (0, 10, 10, 0),
-            (5, 12, 10, 0),
-            (10, 20, 10, 5),
-            (15, 25, 11, 10),
-            (20, 25, 12, 10),
-            (25, 25, 24, 10),
-            (30, 26, 26, 0),
-            (35, 26, 26, 0),
-        ];
-        for (now, last, stored, lag) in table {
-            assert_eq!(
-                behind.lag(at(now), last, stored),
-                Duration::from_secs(lag),
-                "at {now}"
-            );
-        }
-    }
 }

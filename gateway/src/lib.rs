@@ -7,6 +7,7 @@
 mod access;
 mod app;
 mod auth;
+mod bare;
 mod config;
 mod cores;
 mod document;
@@ -22,6 +23,7 @@ mod recent;
 mod record;
 mod repeat;
 mod routes;
+mod stages;
 mod store;
 mod token;
 mod trace;
@@ -33,6 +35,7 @@ use aegis_nats::Bus;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use bare::serve_bare;
 pub use config::Config;
 pub use cores::{Because, Call, Cores, Detection, Evaluation, Question, Silence};
 pub use password::{TooShort, hash as hash_password};

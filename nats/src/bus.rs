@@ -90,6 +90,16 @@ pub struct Backlog {
     pub unread: u64,
     /// Messages that were given out and not acknowledged.
     pub unacknowledged: usize,
+    /// The stream's sequence up to which all were acknowledged.
+    pub handled: u64,
+}
+
+impl Backlog {
+    /// Messages that are not handled.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.unread + self.unacknowledged as u64
+    }
 }
 
 impl StreamInfo {
@@ -209,6 +219,7 @@ impl Bus {
         Ok(Backlog {
             unread: info.num_pending,
             unacknowledged: info.num_ack_pending,
+            handled: info.ack_floor.stream_sequence,
         })
     }
 

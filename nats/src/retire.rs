@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::provision::{existing_epoch, make_stream};
 use crate::topology::{Durable, Settings, declaration};
-use crate::{Backlog, Bus, Error};
+use crate::{Bus, Error};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -73,11 +73,7 @@ fn readers(stream: Stream) -> Vec<Durable> {
 async fn read_to_the_end(bus: &Bus, stream: Stream, end: Instant) -> Result<(), Error> {
     for durable in readers(stream) {
         loop {
-            let Backlog {
-                unread,
-                unacknowledged,
-            } = bus.backlog(&durable).await?;
-            let left = unread + unacknowledged as u64;
+            let left = bus.backlog(&durable).await?.left();
             if left == 0 {
                 break;
             }

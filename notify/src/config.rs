@@ -77,7 +77,9 @@ impl Default for DeadMan {
     fn default() -> Self {
         Self {
             silence: Duration::from_secs(60),
-            stages: vec!["audit-sink".to_owned()],
+            stages: ["detector", "policy", "executor", "audit-sink"]
+                .map(str::to_owned)
+                .to_vec(),
             look_every: Duration::from_secs(5),
             ping_url_file: None,
             ping_every: Duration::from_secs(60),

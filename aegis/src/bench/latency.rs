@@ -115,7 +115,7 @@ impl Latency {
         install(place, &ports)?;
         stage.open(place, &ports, &tool, None).await?;
         tool.run(&["provision"], "").await?;
-        stage.run(place, &ports, &tool).await?;
+        stage.run(place, &ports, &tool, &["all"]).await?;
 
         say("an hour of history");
         let all = pods.into_iter().zip(0..).map(|(pods, seed)| {
@@ -182,12 +182,12 @@ impl Latency {
     }
 }
 
-fn say(what: &str) {
+pub(super) fn say(what: &str) {
     eprintln!("  {what}");
 }
 
 /// The shipped configuration, but for the budgets: a benchmark acts more often than anybody should.
-fn install(place: &Place, ports: &Ports) -> Result<()> {
+pub(super) fn install(place: &Place, ports: &Ports) -> Result<()> {
     let cluster = Cluster::parse("bench").expect("a valid name, written here");
     let mut wanted = init::installation(&cluster);
     let kubeconfig = |user: &str| Some(place.kubeconfigs().join(format!("{user}.kubeconfig")));
@@ -284,7 +284,7 @@ async fn latencies(place: &Place, simulated: &Simulated) -> Result<(Vec<f64>, us
 }
 
 /// The median, and what 99 of 100 stay below.
-fn quantiles(mut values: Vec<f64>) -> (f64, f64) {
+pub(super) fn quantiles(mut values: Vec<f64>) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     let at = |share: f64| {
         let place = ((values.len() as f64 * share).ceil() as usize).saturating_sub(1);

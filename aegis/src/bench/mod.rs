@@ -3,6 +3,7 @@
 mod chain;
 mod cluster;
 mod floor;
+mod gateway;
 mod latency;
 mod load;
 mod remote_write;
@@ -10,6 +11,8 @@ mod workload;
 
 use anyhow::Result;
 use clap::Subcommand;
+
+use crate::config::Config;
 
 /// Measures.
 #[derive(Debug, Subcommand)]
@@ -25,6 +28,18 @@ pub enum Bench {
         after_help = "Examples:\n  aegis bench latency\n  aegis bench latency --samples 20 --json"
     )]
     Latency(latency::Latency),
+    /// What the gateway answers in a second, beside handlers that do the same with nothing around it.
+    ///
+    /// Starts nats-server, PostgreSQL, the audit sink and the gateway, stores incidents, and asks as people
+    /// and programs do: published metrics, the list of incidents, one incident, and both as pages. Then it
+    /// opens many streams of events and says when the last of them heard of an incident.
+    #[command(
+        after_help = "Examples:\n  aegis bench gateway\n  aegis bench gateway --incidents 10000 --json"
+    )]
+    Gateway(gateway::Gateway),
+    /// The handlers with nothing around them, for `bench gateway`.
+    #[command(hide = true)]
+    Bare(gateway::Bare),
 }
 
 impl Bench {
@@ -33,9 +48,11 @@ impl Bench {
     /// # Errors
     ///
     /// When something does not start, or too little happened to say anything.
-    pub async fn run(self) -> Result<()> {
+    pub async fn run(self, config: impl FnOnce() -> Result<Config>) -> Result<()> {
         match self {
             Self::Latency(latency) => latency.run().await,
+            Self::Gateway(gateway) => gateway.run().await,
+            Self::Bare(bare) => bare.run(&config()?).await,
         }
     }
 }

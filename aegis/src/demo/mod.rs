@@ -131,7 +131,7 @@ impl Demo {
         )
         .await?;
         step("provision", tool.run(&["provision"], "")).await?;
-        step("services", stage.run(place, &ports, &tool)).await?;
+        step("services", stage.run(place, &ports, &tool, &["all"])).await?;
         introduce(&ports, &tool, place);
 
         let urls = place.installation().join(&config.audit.database_url_file);

@@ -77,19 +77,30 @@ impl Stage {
         .await
     }
 
-    /// Starts every service.
+    /// Starts these services, or `all`.
     ///
     /// # Errors
     ///
     /// When they do not get ready.
-    pub async fn run(&mut self, place: &Place, ports: &Ports, tool: &Tool) -> Result<()> {
-        let mut command = tool.command(&["run", "all", "--lifeline"]);
+    pub async fn run(
+        &mut self,
+        place: &Place,
+        ports: &Ports,
+        tool: &Tool,
+        roles: &[&str],
+    ) -> Result<()> {
+        let mut command = tool.command(&["run", "--lifeline"]);
+        command.args(roles);
         self.aegis = Some(Running::start("aegis", &place.logs(), &mut command)?);
         let url = format!("http://{}/readyz", ports.admin);
         let client = reqwest::Client::new();
-        let listening = [ports.gateway, ports.remote_write];
+        let mut listening = vec![ports.gateway];
+        if roles.contains(&"all") || roles.contains(&"ingest") {
+            listening.push(ports.remote_write);
+        }
         self.until("aegis", || {
             let asked = client.get(&url).send();
+            let listening = &listening;
             async move {
                 let mut ready = asked.await.is_ok_and(|answer| answer.status().is_success());
                 for address in listening {

@@ -1,7 +1,6 @@
 //! Modes, freezes, the kill switch, and how every stage is.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aegis_schemas::{CommandBody, Mode, Namespace, Scope, Timestamp};
 use askama::Template;
@@ -16,6 +15,7 @@ use super::words::{When, thousands};
 use super::{Done, Page, ask, show};
 use crate::app::App;
 use crate::problem::Problem;
+use crate::stages::stages;
 
 const STREAMS: &str = "SELECT s.stream, c.at, sum(s.entries)::bigint AS entries, sum(s.bytes)::bigint AS bytes,
       coalesce(sum(s.entries) FILTER (WHERE s.hour > now() - interval '1 hour'), 0)::bigint AS lately
@@ -77,7 +77,7 @@ impl AccessRow {
 
 /// How a part of Aegis is.
 struct Part {
-    name: &'static str,
+    name: String,
     well: bool,
     said: String,
 }
@@ -105,54 +105,34 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page 
     })
 }
 
-/// How the gateway's neighbours are: what it can see by itself.
+/// How everything is that Aegis runs on, and every stage.
 async fn parts(app: &App) -> Vec<Part> {
+    let part = |name: &str, well, said: &str| Part {
+        name: name.to_owned(),
+        well,
+        said: said.to_owned(),
+    };
     let database = app.store.answers().await;
-    let audit = aegis_nats::kv::HealthBoard::new(&app.bus).audit().await;
-    let (bus, bus_said) = match &audit {
-        Ok(_) => (true, "answers".to_owned()),
-        Err(error) => (false, error.to_string()),
+    let said = if database {
+        "answers"
+    } else {
+        "does not answer"
     };
-    let (well, said) = match audit {
-        Ok(Some(seen)) => (
-            seen.age < Duration::from_secs(30) && !seen.health.is_damaged(),
-            format!(
-                "{:.1} s behind, stream {:.0} % full, heard {} s ago",
-                seen.health.lag_seconds,
-                seen.health.fill * 100.0,
-                seen.age.as_secs()
-            ),
-        ),
-        Ok(None) => (false, "was never heard".to_owned()),
-        Err(_) => (false, "cannot be asked".to_owned()),
-    };
-    vec![
-        Part {
-            name: "NATS",
-            well: bus,
-            said: bus_said,
-        },
-        Part {
-            name: "PostgreSQL",
-            well: database,
-            said: if database {
-                "answers"
-            } else {
-                "does not answer"
-            }
-            .to_owned(),
-        },
-        Part {
-            name: "audit sink",
-            well,
-            said,
-        },
-        Part {
-            name: "gateway",
-            well: true,
-            said: format!("{} pages and programs listen", app.live.listeners()),
-        },
-    ]
+    let mut parts = vec![part("PostgreSQL", database, said)];
+    match stages(app).await {
+        Ok(stages) => {
+            parts.insert(0, part("NATS", true, "answers"));
+            parts.extend(
+                stages
+                    .iter()
+                    .map(|stage| part(&stage.stage, stage.well, &stage.said())),
+            );
+        }
+        Err(error) => parts.insert(0, part("NATS", false, &error.to_string())),
+    }
+    let listen = format!("{} pages and programs listen", app.live.listeners());
+    parts.push(part("this gateway", true, &listen));
+    parts
 }
 
 pub(super) async fn order(

@@ -35,6 +35,7 @@ use crate::trace;
 
 pub(crate) use self::commands::halt::{engage, release};
 pub(crate) use self::parts::{Body, Id, Sought};
+pub(crate) use self::read::incidents::{INCIDENT, INCIDENTS};
 
 /// The largest body of a request, bytes.
 pub(crate) const MAX_BODY: usize = 256 * 1024;

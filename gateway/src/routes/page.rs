@@ -7,9 +7,11 @@ use axum::http::{HeaderValue, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::IntoParams;
 
 use crate::problem::Problem;
+use crate::store::{Found, array};
 
 /// How many rows are answered unless said otherwise, and at most.
 const ROWS: u16 = 50;
@@ -63,7 +65,22 @@ impl Page {
         let more = rows.len() > self.rows;
         rows.truncate(self.rows);
         let next = rows.last().filter(|_| more).map(place);
-        let mut response = Json(rows).into_response();
+        self.linked(Json(rows).into_response(), next)
+    }
+
+    /// As [`Page::answer`], of rows that are JSON already.
+    pub(crate) fn pass_on(
+        &self,
+        rows: &[Found],
+        place: impl Fn(&Value) -> String,
+    ) -> Result<Response, Problem> {
+        let wanted = &rows[..rows.len().min(self.rows)];
+        let last = wanted.last().filter(|_| rows.len() > wanted.len());
+        let next = last.map(Found::read::<Value>).transpose()?;
+        Ok(self.linked(array(wanted), next.as_ref().map(place)))
+    }
+
+    fn linked(&self, mut response: Response, next: Option<String>) -> Response {
         let link = next.map(|place| {
             let cursor = format!("cursor={}", BASE64URL_NOPAD.encode(place.as_bytes()));
             let rest = self

@@ -32,7 +32,7 @@ impl Store {
         )
         .bind(who)
         .bind(key)
-        .execute(&self.0)
+        .execute(&self.pool)
         .await?;
         let claimed = sqlx::query(
             "INSERT INTO gateway.answers (principal, key, print) VALUES ($1, $2, $3)
@@ -41,7 +41,7 @@ impl Store {
         .bind(who)
         .bind(key)
         .bind(print)
-        .execute(&self.0)
+        .execute(&self.pool)
         .await?;
         if claimed.rows_affected() == 1 {
             return Ok(Claim::Ours);
@@ -51,7 +51,7 @@ impl Store {
         )
         .bind(who)
         .bind(key)
-        .fetch_optional(&self.0)
+        .fetch_optional(&self.pool)
         .await?;
         // Given up between the two statements.
         let Some(row) = row else {
@@ -85,7 +85,7 @@ impl Store {
         .bind(key)
         .bind(i32::from(status))
         .bind(body)
-        .execute(&self.0)
+        .execute(&self.pool)
         .await?;
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Store {
         sqlx::query("DELETE FROM gateway.answers WHERE principal = $1 AND key = $2")
             .bind(who)
             .bind(key)
-            .execute(&self.0)
+            .execute(&self.pool)
             .await?;
         Ok(())
     }

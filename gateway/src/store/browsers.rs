@@ -29,7 +29,7 @@ impl Store {
         )
         .bind(fingerprint(&session_token(secret)))
         .bind((config.refresh_idle - config.refresh_idle / 24).as_secs_f64())
-        .fetch_optional(&self.0)
+        .fetch_optional(&self.pool)
         .await?;
         let Some(found) = found else { return Ok(None) };
         let (user, family): (String, String) =
@@ -45,7 +45,7 @@ impl Store {
             )
             .bind(fingerprint(&session_token(secret)))
             .bind(config.refresh_idle.as_secs_f64())
-            .execute(&self.0)
+            .execute(&self.pool)
             .await?;
         }
         Ok(Some((user, family, standing)))
@@ -64,7 +64,7 @@ impl Store {
         sqlx::query(
             "DELETE FROM gateway.sign_in_links WHERE valid_until < now() - interval '1 day'",
         )
-        .execute(&self.0)
+        .execute(&self.pool)
         .await?;
         let secret = refresh();
         let added = sqlx::query(
@@ -75,7 +75,7 @@ impl Store {
         .bind(fingerprint(&secret))
         .bind(user)
         .bind(lives.as_secs_f64())
-        .execute(&self.0)
+        .execute(&self.pool)
         .await?;
         Ok((added.rows_affected() == 1).then_some(secret))
     }
@@ -92,7 +92,7 @@ impl Store {
              RETURNING l.user_name",
         )
         .bind(fingerprint(secret))
-        .fetch_optional(&self.0)
+        .fetch_optional(&self.pool)
         .await
     }
 }

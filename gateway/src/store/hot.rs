@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use sqlx::postgres::{PgListener, PgPool};
 use tokio_util::sync::CancellationToken;
+
+use super::row::Row;
 
 /// Where the audit sink tells that the views have changed, in the transaction that changes them.
 pub(crate) const CHANNEL: &str = "audit";
@@ -26,7 +27,7 @@ pub(super) type Question = (&'static str, Vec<Option<String>>, i64);
 struct Kept {
     generation: u64,
     at: Instant,
-    rows: Arc<[Value]>,
+    rows: Arc<[Row]>,
 }
 
 /// The rows that are kept.
@@ -51,7 +52,7 @@ impl Hot {
     }
 
     /// The rows, if nothing has changed since they were read.
-    pub(super) fn get(&self, question: &Question, now: Instant) -> Option<Arc<[Value]>> {
+    pub(super) fn get(&self, question: &Question, now: Instant) -> Option<Arc<[Row]>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.get(question)?;
         let current = found.generation == self.generation()
@@ -61,7 +62,7 @@ impl Hot {
     }
 
     /// Keeps rows that were read since `generation`.
-    pub(super) fn put(&self, question: Question, generation: u64, at: Instant, rows: Arc<[Value]>) {
+    pub(super) fn put(&self, question: Question, generation: u64, at: Instant, rows: Arc<[Row]>) {
         if !self.listening.load(Ordering::SeqCst) {
             return;
         }
@@ -118,7 +119,7 @@ mod tests {
         let question: Question = ("SELECT", vec![Some("open".to_owned())], 50);
         let start = Instant::now();
         let put = |generation| {
-            let rows = Arc::from([Value::from(1)]);
+            let rows = Arc::from([Row::new("{}".to_owned())]);
             hot.put(question.clone(), generation, start, rows);
         };
         put(hot.generation());

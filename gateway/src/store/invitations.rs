@@ -30,7 +30,8 @@ pub(crate) enum Accepted {
 }
 
 impl Store {
-    /// Adds an invitation; answers when it expires.
+    /// Adds an invitation; answers when it expires. Those that are long over make room: who was invited is in
+    /// the audit log.
     pub(crate) async fn invite(
         &self,
         id: &str,
@@ -39,6 +40,9 @@ impl Store {
         invited_by: &str,
         hours: i32,
     ) -> Result<String, sqlx::Error> {
+        sqlx::query("DELETE FROM gateway.invitations WHERE expires < now() - interval '90 days'")
+            .execute(&self.pool)
+            .await?;
         sqlx::query_scalar(
             "INSERT INTO gateway.invitations (id, hash, user_name, roles, invited_by, expires)
              VALUES ($1, $2, $3, $4, $5, now() + make_interval(hours => $6))
@@ -51,7 +55,7 @@ impl Store {
         .bind(invited_by)
         .bind(hours)
         .bind(RFC3339)
-        .fetch_one(&self.0)
+        .fetch_one(&self.pool)
         .await
     }
 
@@ -71,7 +75,7 @@ impl Store {
         .bind(after)
         .bind(limit)
         .bind(RFC3339)
-        .fetch_all(&self.0)
+        .fetch_all(&self.pool)
         .await?;
         let invitation = |row: sqlx::postgres::PgRow| {
             Ok(Invitation {
@@ -93,7 +97,7 @@ impl Store {
              WHERE id = $1 AND accepted IS NULL AND NOT revoked",
         )
         .bind(id)
-        .execute(&self.0)
+        .execute(&self.pool)
         .await?;
         Ok(revoked.rows_affected() == 1)
     }
@@ -105,7 +109,7 @@ impl Store {
              WHERE hash = $1 AND accepted IS NULL AND NOT revoked AND expires > now())",
         )
         .bind(fingerprint(secret))
-        .fetch_one(&self.0)
+        .fetch_one(&self.pool)
         .await
     }
 
@@ -115,7 +119,7 @@ impl Store {
         secret: &str,
         password_hash: &str,
     ) -> Result<Accepted, sqlx::Error> {
-        let mut transaction = self.0.begin().await?;
+        let mut transaction = self.pool.begin().await?;
         // Of two at the same moment the second finds no row.
         let row = sqlx::query(
             "UPDATE gateway.invitations SET accepted = now()

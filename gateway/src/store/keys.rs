@@ -58,7 +58,7 @@ impl Store {
         .bind(key.scopes)
         .bind(key.days)
         .bind(RFC3339)
-        .fetch_one(&self.0)
+        .fetch_one(&self.pool)
         .await
     }
 
@@ -82,7 +82,7 @@ impl Store {
         .bind(after)
         .bind(limit)
         .bind(RFC3339)
-        .fetch_all(&self.0)
+        .fetch_all(&self.pool)
         .await?;
         let key = |row: sqlx::postgres::PgRow| {
             Ok(Key {
@@ -111,7 +111,7 @@ impl Store {
         )
         .bind(id)
         .bind(owner)
-        .execute(&self.0)
+        .execute(&self.pool)
         .await?;
         Ok(revoked.rows_affected() == 1)
     }
@@ -128,7 +128,7 @@ impl Store {
              WHERE k.id = $1 AND NOT k.revoked AND k.expires > now() AND NOT u.disabled",
         )
         .bind(id)
-        .fetch_optional(&self.0)
+        .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else {
             return Ok(None);
@@ -140,7 +140,7 @@ impl Store {
         if row.try_get("unseen")? {
             sqlx::query("UPDATE gateway.api_keys SET last_used = now() WHERE id = $1")
                 .bind(id)
-                .execute(&self.0)
+                .execute(&self.pool)
                 .await?;
         }
         let roles: Vec<String> = row.try_get("roles")?;

@@ -6,6 +6,7 @@ mod browsers;
 mod hot;
 mod invitations;
 mod keys;
+mod row;
 mod sign_ins;
 mod views;
 
@@ -25,14 +26,19 @@ use self::hot::Hot;
 pub(crate) use self::invitations::{Accepted, Invitation};
 use self::keys::RFC3339;
 pub(crate) use self::keys::{Key, NewKey};
+pub(crate) use self::row::{Row as Found, array};
 pub(crate) use self::sign_ins::{Rotation, Standing};
 use crate::Error;
 use crate::recent::Recent;
 
 /// What takes longer is given up by the server, not only by whoever asked.
 const LONGEST_QUERY: &str = "10s";
-/// Connections to the database at most.
+/// Connections to the database, open from the start: a burst of requests shall not wait for new ones.
 const CONNECTIONS: u32 = 8;
+/// Connections that listen: one for what is kept in memory, one for who listens to events.
+const LISTENERS: u32 = 2;
+/// How long a request waits for a connection.
+const WAITS_FOR: Duration = Duration::from_secs(5);
 
 /// How long a change of roles that another gateway made may go unnoticed; one's own is noticed at once.
 const STANDS_FOR: Duration = Duration::from_secs(2);
@@ -43,7 +49,13 @@ const ADD_USER: &str = "INSERT INTO gateway.users (name, password_hash, roles)
 
 /// The gateway's database.
 #[derive(Clone, Debug)]
-pub struct Store(PgPool, Arc<Hot>, Arc<Standings>);
+pub struct Store {
+    pool: PgPool,
+    /// What listens stays on its connection: it must not take one from whoever asks.
+    listeners: PgPool,
+    hot: Arc<Hot>,
+    standings: Arc<Standings>,
+}
 
 /// How people stand, by name and sign-in.
 type Standings = Recent<(String, String), Standing>;
@@ -78,18 +90,29 @@ impl Store {
         if !verified && !here {
             return Err(Error::InTheClear(options.get_host().to_owned()));
         }
+        let options = options
+            .options([("statement_timeout", LONGEST_QUERY)])
+            .application_name("aegis-gateway");
         let pool = PgPoolOptions::new()
+            .min_connections(CONNECTIONS)
             .max_connections(CONNECTIONS)
-            .acquire_timeout(Duration::from_secs(5))
-            .connect_with(
-                options
-                    .options([("statement_timeout", LONGEST_QUERY)])
-                    .application_name("aegis-gateway"),
-            )
+            .acquire_timeout(WAITS_FOR)
+            .connect_with(options.clone())
             .await
             .map_err(Error::Database)?;
+        let listeners = PgPoolOptions::new()
+            .max_connections(LISTENERS)
+            .acquire_timeout(WAITS_FOR)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connect_lazy_with(options);
         let standings = Recent::new(STANDS_FOR, MAX_STANDINGS);
-        Ok(Self(pool, Arc::default(), Arc::new(standings)))
+        Ok(Self {
+            pool,
+            listeners,
+            hot: Arc::default(),
+            standings: Arc::new(standings),
+        })
     }
 
     /// Adds a user; answers false if there is one of that name.
@@ -107,7 +130,7 @@ impl Store {
             .bind(name)
             .bind(password_hash)
             .bind(roles)
-            .execute(&self.0)
+            .execute(&self.pool)
             .await?;
         Ok(added.rows_affected() == 1)
     }
@@ -124,7 +147,7 @@ impl Store {
         )
         .bind(after)
         .bind(limit)
-        .fetch_all(&self.0)
+        .fetch_all(&self.pool)
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -145,7 +168,7 @@ impl Store {
         roles: Option<&[String]>,
         disabled: Option<bool>,
     ) -> Result<bool, sqlx::Error> {
-        let mut transaction = self.0.begin().await?;
+        let mut transaction = self.pool.begin().await?;
         let changed = sqlx::query(
             "UPDATE gateway.users SET password_hash = coalesce($2, password_hash),
              roles = coalesce($3, roles), disabled = coalesce($4, disabled) WHERE name = $1",
@@ -163,7 +186,7 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
-        self.2.clear(Instant::now());
+        self.standings.clear(Instant::now());
         Ok(changed.rows_affected() == 1)
     }
 
@@ -173,12 +196,12 @@ impl Store {
             "SELECT password_hash FROM gateway.users WHERE name = $1 AND NOT disabled",
         )
         .bind(name)
-        .fetch_optional(&self.0)
+        .fetch_optional(&self.pool)
         .await
     }
 
     /// Whether the database answers.
     pub(crate) async fn answers(&self) -> bool {
-        sqlx::query("SELECT 1").execute(&self.0).await.is_ok()
+        sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
     }
 }

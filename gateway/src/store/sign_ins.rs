@@ -38,7 +38,7 @@ impl Store {
         family: &str,
     ) -> Result<Option<Standing>, sqlx::Error> {
         let (who, now) = ((name.to_owned(), family.to_owned()), Instant::now());
-        if let Some(standing) = self.2.get(&who, now) {
+        if let Some(standing) = self.standings.get(&who, now) {
             return Ok(Some(standing));
         }
         let row = sqlx::query(
@@ -50,7 +50,7 @@ impl Store {
         )
         .bind(name)
         .bind(family)
-        .fetch_optional(&self.0)
+        .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else {
             return Ok(None);
@@ -61,7 +61,7 @@ impl Store {
             roles: roles.into_iter().collect(),
             signed_in: Duration::from_secs_f64(signed_in.max(0.0)),
         };
-        self.2.put(who, standing.clone(), now);
+        self.standings.put(who, standing.clone(), now);
         Ok(Some(standing))
     }
 
@@ -76,7 +76,7 @@ impl Store {
         sqlx::query(
             "DELETE FROM gateway.refresh_tokens WHERE valid_until < now() - interval '1 day'",
         )
-        .execute(&self.0)
+        .execute(&self.pool)
         .await?;
         let family = HEXLOWER.encode(&random::<16>());
         sqlx::query(
@@ -88,7 +88,7 @@ impl Store {
         .bind(user)
         .bind(config.refresh_idle.as_secs_f64())
         .bind(config.refresh_absolute.as_secs_f64())
-        .execute(&self.0)
+        .execute(&self.pool)
         .await?;
         Ok(family)
     }
@@ -100,7 +100,7 @@ impl Store {
         next: &str,
         config: &Config,
     ) -> Result<Rotation, sqlx::Error> {
-        let mut transaction = self.0.begin().await?;
+        let mut transaction = self.pool.begin().await?;
         // The row lock makes two uses at the same moment one after the other.
         let known = sqlx::query(
             "SELECT t.family, t.user_name, t.used,
@@ -119,7 +119,7 @@ impl Store {
         if known.try_get("used")? {
             revoke(&mut transaction, &family).await?;
             transaction.commit().await?;
-            self.2.clear(Instant::now());
+            self.standings.clear(Instant::now());
             return Ok(Rotation::Reused { user });
         }
         if known.try_get("over")? {
@@ -145,10 +145,10 @@ impl Store {
 
     /// Ends a sign-in.
     pub(crate) async fn revoke_family(&self, family: &str) -> Result<(), sqlx::Error> {
-        let mut transaction = self.0.begin().await?;
+        let mut transaction = self.pool.begin().await?;
         revoke(&mut transaction, family).await?;
         transaction.commit().await?;
-        self.2.clear(Instant::now());
+        self.standings.clear(Instant::now());
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The views that the audit sink keeps, as JSON.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use aegis_schemas::EventId;
@@ -11,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Store;
 use super::hot::CHANNEL;
+use super::row::Row;
 
 impl Store {
     /// Hears of changes of the views until `stop`; nothing that was read is kept without it.
     pub(crate) async fn listen(&self, stop: &CancellationToken) {
-        self.1.listen(&self.0, stop).await;
+        self.hot.listen(&self.listeners, stop).await;
     }
 
     /// The rows of a query on the views as JSON objects, at most `limit`; from memory if nothing has changed
@@ -25,23 +27,24 @@ impl Store {
         query: &'static str,
         filters: &[Option<String>],
         limit: i64,
-    ) -> Result<Vec<Value>, sqlx::Error> {
-        let (now, generation) = (Instant::now(), self.1.generation());
+    ) -> Result<Arc<[Row]>, sqlx::Error> {
+        let (now, generation) = (Instant::now(), self.hot.generation());
         let question = (query, filters.to_vec(), limit);
-        if let Some(rows) = self.1.get(&question, now) {
-            return Ok(rows.to_vec());
+        if let Some(rows) = self.hot.get(&question, now) {
+            return Ok(rows);
         }
-        let rows = self.fresh(query, filters, limit).await?;
-        self.1.put(question, generation, now, rows.clone().into());
+        let rows: Arc<[Row]> = self.fresh(query, filters, limit).await?.into();
+        self.hot.put(question, generation, now, Arc::clone(&rows));
         Ok(rows)
     }
 
-    async fn fresh(
+    /// As [`Store::rows`], never from memory.
+    pub(crate) async fn fresh(
         &self,
         query: &'static str,
         filters: &[Option<String>],
         limit: i64,
-    ) -> Result<Vec<Value>, sqlx::Error> {
+    ) -> Result<Vec<Row>, sqlx::Error> {
         // A constant around a constant: no input becomes SQL.
         let sql = AssertSqlSafe(format!(
             "SELECT to_jsonb(found)::text FROM ({query}) AS found LIMIT {}",
@@ -51,10 +54,8 @@ impl Store {
         for filter in filters {
             prepared = prepared.bind(filter.clone());
         }
-        let rows = prepared.fetch_all(&self.0).await?;
-        rows.iter()
-            .map(|row| serde_json::from_str(row).map_err(|error| sqlx::Error::Decode(error.into())))
-            .collect()
+        let rows = prepared.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Row::new).collect())
     }
 
     /// As [`Store::rows`], each as a `T` and never from memory.
@@ -65,11 +66,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<T>, sqlx::Error> {
         let rows = self.fresh(query, filters, limit).await?;
-        rows.into_iter()
-            .map(|row| {
-                serde_json::from_value(row).map_err(|error| sqlx::Error::Decode(error.into()))
-            })
-            .collect()
+        rows.iter().map(Row::read).collect()
     }
 
     /// The first row of a query as a `T`.
@@ -83,7 +80,7 @@ impl Store {
 
     /// A listener for what the audit sink says is new.
     pub(crate) async fn news(&self) -> Result<PgListener, sqlx::Error> {
-        let mut listener = PgListener::connect_with(&self.0).await?;
+        let mut listener = PgListener::connect_with(&self.listeners).await?;
         listener.listen(CHANNEL).await?;
         Ok(listener)
     }
@@ -91,7 +88,7 @@ impl Store {
     /// The index of the log's last entry; -1 of an empty log.
     pub(crate) async fn head(&self) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar("SELECT size - 1 FROM audit.audit_head")
-            .fetch_one(&self.0)
+            .fetch_one(&self.pool)
             .await
     }
 
@@ -101,7 +98,7 @@ impl Store {
         let found = self.read(crate::routes::DECISION_OF, &cause, 1).await?;
         if !found.is_empty() {
             // Whoever waited for it sees it in whatever they read next, heard of or not.
-            self.1.changed();
+            self.hot.changed();
         }
         Ok(found.into_iter().next())
     }

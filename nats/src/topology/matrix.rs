@@ -70,15 +70,14 @@ pub fn permissions(service: &Service, settings: &Settings) -> Permissions {
         Service::Gateway => {
             publish.push(Bucket::Halt.subject(">"));
             publish.extend(read_from_leader(Bucket::Halt));
-            publish.extend(health(service));
+            publish.extend(everyones_health(service));
             publish.extend(streams());
         }
         Service::Notify => {
             publish.extend(consumers(service, settings));
             publish.push(Bucket::Notify.subject(">"));
             publish.extend(read(Bucket::Notify, ">"));
-            publish.extend(read(Bucket::Health, ">"));
-            publish.push(Bucket::Health.subject(service.as_str()));
+            publish.extend(everyones_health(service));
             publish.extend(streams());
         }
         // To make one anew. Buckets hold what nobody could make again.
@@ -195,6 +194,13 @@ fn state(service: &Service) -> Vec<String> {
 /// The audit sink's health, and a place for one's own.
 fn health(service: &Service) -> Vec<String> {
     let mut subjects = read(Bucket::Health, Service::AuditSink.as_str());
+    subjects.push(Bucket::Health.subject(service.as_str()));
+    subjects
+}
+
+/// Everybody's health, and a place for one's own.
+fn everyones_health(service: &Service) -> Vec<String> {
+    let mut subjects = read(Bucket::Health, ">");
     subjects.push(Bucket::Health.subject(service.as_str()));
     subjects
 }

@@ -2,10 +2,11 @@
 
 use aegis_nats::kv::{Claim, Claims, Halt, HaltState, Health, HealthBoard, Past};
 use aegis_nats::testing::TestServer;
-use aegis_nats::{Error, Service};
-use aegis_schemas::{DecisionId, Digest, EventId, Timestamp};
+use aegis_nats::{Error, Service, pulse};
+use aegis_schemas::{DecisionId, Digest, EventId, Stream, Timestamp};
+use tokio_util::sync::CancellationToken;
 
-use crate::support::cluster;
+use crate::support::{Record, cluster, send};
 
 #[tokio::test]
 async fn the_kill_switch_reaches_the_executor_at_its_next_read() {
@@ -124,4 +125,32 @@ async fn the_audit_sinks_health_is_seen_with_its_age() {
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     let found = reader.audit().await.unwrap().unwrap();
     assert!(found.age >= std::time::Duration::from_millis(250));
+}
+
+#[tokio::test]
+async fn a_service_says_how_long_its_oldest_message_has_waited() {
+    let server = TestServer::start().await.unwrap();
+    let (settings, stop) = (server.settings().clone(), CancellationToken::new());
+    let (bus, until) = (server.bus(Service::AuditSink).await.unwrap(), stop.clone());
+    let every = std::time::Duration::from_millis(50);
+    tokio::spawn(async move { pulse::run(&bus, &settings, every, until).await });
+    let board = HealthBoard::new(&server.bus(Service::Gateway).await.unwrap());
+    assert_eq!(board.of(&Service::Policy).await.unwrap(), None);
+    let seen = async |is_it: fn(Health) -> bool| {
+        for _ in 0..600 {
+            let seen = board.of(&Service::AuditSink).await.unwrap();
+            if seen.is_some_and(|seen| is_it(seen.health)) {
+                return;
+            }
+            tokio::time::sleep(every).await;
+        }
+        panic!("waited for what the service says of itself");
+    };
+    let calm = |health: Health| health.lag_seconds == 0.0 && health.fill == 0.0;
+    seen(calm).await;
+    send(&server.bus(Service::Ingest).await.unwrap(), 1..4).await;
+    seen(|health| health.lag_seconds > 0.3 && health.fill > 0.0).await;
+    let _reads = Record::of(&server, Stream::Events).await;
+    seen(calm).await;
+    stop.cancel();
 }

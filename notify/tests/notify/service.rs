@@ -272,7 +272,7 @@ async fn silence_of_aegis_is_told_and_signs_of_life_end_with_it() {
         look_every: Duration::from_millis(100),
         ping_url_file: Some(secret(ground.folder.path(), "ping", &ping)),
         ping_every: Duration::from_millis(100),
-        ..DeadMan::default()
+        stages: vec!["audit-sink".to_owned()],
     };
     let _notify = ground.notify().await;
     let both = |found: &[Request]| status(found, "firing") == 2;

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{by_index, one};
@@ -15,6 +13,7 @@ use crate::document as shape;
 use crate::problem::Problem;
 use crate::routes::page::{Page, Part};
 use crate::routes::{Id, Sought};
+use crate::store::Found;
 
 /// What is wanted of decisions and acts.
 #[derive(Default, Deserialize, IntoParams)]
@@ -82,9 +81,9 @@ pub(in crate::routes) async fn decisions(
 pub(in crate::routes) async fn decision(
     State(app): State<Arc<App>>,
     id: Id,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Found, Problem> {
     let query = "SELECT * FROM views.decision WHERE decision = $1";
-    one(&app, query, id.0, "decision").await.map(Json)
+    one(&app, query, id.0, "decision").await
 }
 
 /// Allowed acts and what became of them, the newest first.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use aegis_nats::kv::HealthBoard;
 use aegis_schemas::{EventId, Stream};
 use axum::Json;
 use axum::extract::State;
@@ -18,6 +17,8 @@ use crate::document as shape;
 use crate::problem::Problem;
 use crate::routes::page::{Page, Part};
 use crate::routes::{Id, Sought};
+use crate::stages::{Stage, stages};
+use crate::store::{Found, array};
 
 /// Which entries are wanted.
 #[derive(Default, Deserialize, IntoParams)]
@@ -73,12 +74,12 @@ pub(in crate::routes) async fn search(
 pub(in crate::routes) async fn entry(
     State(app): State<Arc<App>>,
     id: Id,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Found, Problem> {
     let idx: i64 = id.parse()?;
     let query = "SELECT idx, event_id, stream, stream_epoch, stream_seq, stream_time, kind, recorded_at,
           encode(leaf_hash, 'hex') AS leaf_hash, translate(encode(leaf, 'base64'), E'\\n', '') AS leaf
         FROM audit.audit_entry WHERE idx = $1::bigint";
-    one(&app, query, idx.to_string(), "entry").await.map(Json)
+    one(&app, query, idx.to_string(), "entry").await
 }
 
 /// A proof that an entry is in the log, which holds without us. Of an event with two entries, the first.
@@ -96,6 +97,7 @@ pub(in crate::routes) async fn proof(
     let query = "SELECT event_id FROM audit.audit_entry
         WHERE idx = $1::bigint AND event_id IS NOT NULL";
     let found = one(&app, query, idx.to_string(), "entry of an event").await?;
+    let found: Value = found.read()?;
     let event: EventId = found["event_id"]
         .as_str()
         .and_then(|event| event.parse().ok())
@@ -125,10 +127,10 @@ pub(in crate::routes) async fn accesses(
 )]
 pub(in crate::routes) async fn statistics(
     State(app): State<Arc<App>>,
-) -> Result<Json<Vec<Value>>, Problem> {
+) -> Result<Response, Problem> {
     let query = "SELECT * FROM views.statistics WHERE hour > now() - interval '2 days'
         ORDER BY hour DESC, stream, kind";
-    Ok(Json(app.store.rows(query, &[], 1_000).await?))
+    Ok(array(&app.store.rows(query, &[], 1_000).await?))
 }
 
 /// What stands: modes, freezes, the kill switch, the policy set in force.
@@ -136,11 +138,9 @@ pub(in crate::routes) async fn statistics(
     get, path = "/orders", operation_id = "get_orders", tag = "orders",
     responses((status = 200, description = "One for each cluster.", body = Vec<shape::Orders>))
 )]
-pub(in crate::routes) async fn orders(
-    State(app): State<Arc<App>>,
-) -> Result<Json<Vec<Value>>, Problem> {
+pub(in crate::routes) async fn orders(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let query = "SELECT * FROM views.standing ORDER BY source";
-    Ok(Json(app.store.rows(query, &[], 1_000).await?))
+    Ok(array(&app.store.rows(query, &[], 1_000).await?))
 }
 
 /// Whether the gateway can do its work.
@@ -154,11 +154,13 @@ pub(crate) struct Health {
     audit_lag_s: Option<f64>,
     /// How long ago the audit sink said so, seconds.
     audit_heard_s: Option<f64>,
+    /// How every stage is; none while NATS does not answer.
+    stages: Option<Vec<Stage>>,
     /// How full AEGIS_EVENTS is, 0 to 1; none while NATS does not say.
     events_fill: Option<f64>,
 }
 
-/// Whether the gateway, NATS, PostgreSQL and the audit sink are well.
+/// Whether NATS, PostgreSQL and the gateway are well, and how far every stage is behind.
 #[utoipa::path(
     get, path = "/health", operation_id = "health", tag = "audit", security(()),
     responses(
@@ -167,15 +169,16 @@ pub(crate) struct Health {
     )
 )]
 pub(in crate::routes) async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
-    let audit = HealthBoard::new(&app.bus).audit().await;
+    let stages = stages(&app).await;
     let events = app.bus.stream_info(Stream::Events).await;
-    let seen = audit.as_ref().ok().and_then(Option::as_ref);
+    let found = stages.as_deref().unwrap_or_default();
+    let record = found.iter().find(|stage| stage.is_record());
     let health = Health {
         database: app.store.answers().await,
-        bus: audit.is_ok(),
-        // Infinite once a stream lost messages, which JSON cannot say.
-        audit_lag_s: seen.map(|seen| seen.health.lag_seconds.min(f64::MAX)),
-        audit_heard_s: seen.map(|seen| seen.age.as_secs_f64()),
+        bus: stages.is_ok(),
+        audit_lag_s: record.and_then(Stage::lag_s),
+        audit_heard_s: record.and_then(Stage::heard_s),
+        stages: stages.ok(),
         events_fill: events.ok().map(|info| info.fill()),
     };
     let status = if health.database && health.bus {

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use aegis_schemas::{IncidentId, Severity, Timestamp};
-use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::one;
@@ -16,16 +14,17 @@ use crate::document as shape;
 use crate::problem::Problem;
 use crate::routes::page::{Page, Part, no_cursor};
 use crate::routes::{Id, Sought};
+use crate::store::{self, Found};
 
 /// Incidents by state, severity, kind, namespace, entity and since when, after a place in the list.
-const INCIDENTS: &str = "SELECT * FROM views.incident
+pub(crate) const INCIDENTS: &str = "SELECT * FROM views.incident
     WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR severity = $2)
       AND ($3::text IS NULL OR kind = $3) AND ($4::text IS NULL OR namespace = $4)
       AND ($5::text IS NULL OR entity = $5)
       AND ($6::text IS NULL OR opened_at >= $6::timestamptz)
       AND ($7::text IS NULL OR (opened_at, incident) < ($7::timestamptz, $8))
     ORDER BY opened_at DESC, incident DESC";
-const INCIDENT: &str = "SELECT * FROM views.incident WHERE incident = $1";
+pub(crate) const INCIDENT: &str = "SELECT * FROM views.incident WHERE incident = $1";
 /// The most lines of a story.
 const MAX_LINES: i64 = 1_000;
 
@@ -85,10 +84,10 @@ pub(in crate::routes) async fn list(
         id,
     ];
     let rows = app.store.rows(INCIDENTS, &filters, page.look_for()).await?;
-    Ok(page.answer(rows, |row| {
+    page.pass_on(&rows, |row| {
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
         format!("{} {}", text("opened_at"), text("incident"))
-    }))
+    })
 }
 
 /// The time and the id in a cursor.
@@ -107,8 +106,8 @@ fn place(cursor: &str) -> Result<(String, String), Problem> {
 pub(in crate::routes) async fn one_of_them(
     State(app): State<Arc<App>>,
     id: Id,
-) -> Result<Json<Value>, Problem> {
-    one(&app, INCIDENT, id.0, "incident").await.map(Json)
+) -> Result<Found, Problem> {
+    one(&app, INCIDENT, id.0, "incident").await
 }
 
 /// What happened in an incident, in the order of the log.
@@ -120,7 +119,7 @@ pub(in crate::routes) async fn one_of_them(
 pub(in crate::routes) async fn story(
     State(app): State<Arc<App>>,
     id: Id,
-) -> Result<Json<Vec<Value>>, Problem> {
+) -> Result<Response, Problem> {
     let incident: IncidentId = id.parse()?;
     let known = "SELECT incident FROM views.incident WHERE incident = $1";
     one(&app, known, incident.to_string(), "incident").await?;
@@ -148,5 +147,5 @@ pub(in crate::routes) async fn story(
         ) AS lines ORDER BY idx";
     let incident = [Some(incident.to_string())];
     let lines = app.store.rows(query, &incident, MAX_LINES).await?;
-    Ok(Json(lines))
+    Ok(store::array(&lines))
 }

@@ -5,11 +5,11 @@ pub(super) mod audit;
 pub(super) mod incidents;
 
 use axum::response::Response;
-use serde_json::Value;
 
 use super::page::Page;
 use crate::app::App;
 use crate::problem::Problem;
+use crate::store::Found;
 
 /// A list that is in the order of the audit index, newest first. The query's last filter is the index
 /// before which it goes on.
@@ -21,12 +21,12 @@ async fn by_index(
 ) -> Result<Response, Problem> {
     filters.push(page.before_index()?);
     let rows = app.store.rows(query, &filters, page.look_for()).await?;
-    Ok(page.answer(rows, |row| row["idx"].to_string()))
+    page.pass_on(&rows, |row| row["idx"].to_string())
 }
 
 /// The one row of a query.
-async fn one(app: &App, query: &'static str, id: String, what: &str) -> Result<Value, Problem> {
+async fn one(app: &App, query: &'static str, id: String, what: &str) -> Result<Found, Problem> {
     let rows = app.store.rows(query, &[Some(id)], 1).await?;
-    let first = rows.into_iter().next();
+    let first = rows.first().cloned();
     first.ok_or_else(|| Problem::not_found(what))
 }

@@ -1,0 +1,498 @@
+//! What the gateway answers in a second, beside handlers that do the same with nothing around it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aegis_nats::{Bus, Service};
+use aegis_schemas::header::Meta;
+use aegis_schemas::{
+    Cause, CauseKind, Cluster, Event, EventId, Evidence, EvidenceSource, FailureKind, Incident,
+    IncidentId, IncidentPhase, Kind, Severity, Subject, Timestamp,
+};
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use reqwest::{Client, RequestBuilder};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::Cluster as Simulated;
+use super::latency::{quantiles, say};
+use crate::config::Config;
+use crate::init;
+use crate::local::children::Running;
+use crate::local::now;
+use crate::local::place::Place;
+use crate::local::ports::{Ports, free};
+use crate::local::stage::Stage;
+use crate::local::tool::Tool;
+use crate::run::{connect, wait_for_signal};
+
+/// Requests that are under way at once.
+const AT_ONCE: usize = 16;
+/// People who ask, each with their own sign-in.
+const PEOPLE: usize = 4;
+const PASSWORD: &str = "correct horse battery staple";
+/// How long what was stored may take until it is in the views.
+const STORED: Duration = Duration::from_secs(120);
+/// How long the last listener may take.
+const HEARD: Duration = Duration::from_secs(30);
+
+/// Measures the gateway.
+#[derive(Debug, Args)]
+pub struct Gateway {
+    /// How many incidents are stored.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..))]
+    incidents: u32,
+    /// How long each route is asked, seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// How many listen to events at once.
+    #[arg(long, default_value_t = 1_000)]
+    listeners: usize,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Where it keeps everything while it runs.
+    #[arg(long, default_value = "target/bench")]
+    dir: PathBuf,
+}
+
+/// Serves the floor: a process of its own, as the gateway is.
+#[derive(Debug, Args)]
+pub struct Bare {
+    #[arg(long)]
+    listen: SocketAddr,
+}
+
+impl Bare {
+    pub(super) async fn run(self, config: &Config) -> Result<()> {
+        let bus = connect(config, Service::Gateway).await?;
+        let stop = CancellationToken::new();
+        let file = &config.gateway.database_url_file;
+        aegis_gateway::serve_bare(&bus, file, self.listen, stop).await?;
+        Ok(())
+    }
+}
+
+/// What one route answers.
+#[derive(Clone, Debug, Serialize)]
+struct Route {
+    requests_per_s: f64,
+    p99_ms: f64,
+    /// What the bare handler answers; none where there is no such handler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bare_requests_per_s: Option<f64>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+struct Report {
+    incidents: u32,
+    routes: BTreeMap<&'static str, Route>,
+    listeners: usize,
+    /// From the publish of an incident until the last listener has heard of it.
+    last_heard_ms: f64,
+}
+
+impl Gateway {
+    /// Does it.
+    pub(super) async fn run(self) -> Result<()> {
+        let place = Place::take(&self.dir)?;
+        let stop = CancellationToken::new();
+        let mut stage = Stage::default();
+        let ended = tokio::select! {
+            ended = self.measure(&place, &mut stage, &stop) => ended,
+            () = wait_for_signal() => Err(anyhow::anyhow!("stopped by a signal")),
+        };
+        stop.cancel();
+        stage.close().await;
+        drop(place);
+        let report = ended?;
+        crate::local::place::clean(&self.dir)?;
+        if self.json {
+            println!("{}", serde_json::to_string(&report)?);
+            return Ok(());
+        }
+        println!(
+            "{:18} {:>11} {:>9} {:>11} {:>7}",
+            "", "requests/s", "p99", "bare", "share"
+        );
+        for (name, route) in &report.routes {
+            let bare = route.bare_requests_per_s;
+            println!(
+                "{name:18} {:>11.0} {:>6.1} ms {:>11} {:>7}",
+                route.requests_per_s,
+                route.p99_ms,
+                bare.map_or_else(String::new, |bare| format!("{bare:.0}")),
+                bare.map_or_else(String::new, |bare| format!(
+                    "{:.0} %",
+                    route.requests_per_s / bare * 100.0
+                )),
+            );
+        }
+        println!(
+            "{} listeners: the last heard of an incident after {:.0} ms",
+            report.listeners, report.last_heard_ms
+        );
+        Ok(())
+    }
+
+    async fn measure(
+        &self,
+        place: &Place,
+        stage: &mut Stage,
+        stop: &CancellationToken,
+    ) -> Result<Report> {
+        let ports = Ports::from(0)?;
+        let tool = Tool::new(place.config(), place.session())?;
+        say("servers, the audit sink and the gateway");
+        // Provisioning asks the cluster who it is.
+        let simulated = Simulated::start(ports.kubernetes, stop).await?;
+        simulated.kubeconfigs(&place.kubeconfigs())?;
+        simulated.populate(1).await?;
+        let config = install(place, &ports)?;
+        stage.open(place, &ports, &tool, None).await?;
+        tool.run(&["provision"], "").await?;
+        stage
+            .run(place, &ports, &tool, &["audit-sink", "gateway"])
+            .await?;
+        let floor = free()?.local_addr()?;
+        let mut command = tool.command(&["bench", "bare", "--listen", &floor.to_string()]);
+        let bare = Running::start("bare", &place.logs(), &mut command)?;
+
+        say(&format!("{} incidents", self.incidents));
+        let bus = connect(&config, Service::Detector).await?;
+        store(&bus, self.incidents).await?;
+        let asker = Asker::sign_in(&tool, &format!("http://{}", ports.gateway)).await?;
+        asker.until_stored(self.incidents).await?;
+
+        let floor = format!("http://{floor}");
+        let work = self.all_routes(&asker, &floor, &bus);
+        let report = tokio::select! {
+            report = work => report,
+            death = stage.death() => Err(death),
+        };
+        bare.stop().await;
+        report
+    }
+
+    async fn all_routes(&self, asker: &Asker, floor: &str, bus: &Bus) -> Result<Report> {
+        let whole = Duration::from_secs(self.seconds);
+        let api = |base: &str| format!("{base}/api/v1");
+        let (ours, bare) = (api(&asker.home), api(floor));
+        let mut routes = BTreeMap::new();
+        for (name, path) in [
+            ("list incidents", "/incidents".to_owned()),
+            ("one incident", format!("/incidents/{}", incident_id(7))),
+        ] {
+            say(name);
+            let get = |base: &str| {
+                let url = format!("{base}{path}");
+                move |client: &Client, _: usize| client.get(&url)
+            };
+            let (floor_bytes, our_bytes) = (
+                asker.bytes(&format!("{bare}{path}")).await?,
+                asker.bytes(&format!("{ours}{path}")).await?,
+            );
+            ensure!(
+                floor_bytes == our_bytes,
+                "the bare handler of {path} answers something else"
+            );
+            let beside = asker.ask(whole, get(&bare)).await?;
+            let measured = asker.ask(whole, get(&ours)).await?;
+            routes.insert(name, measured.beside(&beside));
+        }
+        say("publish metrics");
+        let post = |base: &str| {
+            let url = format!("{base}/metrics");
+            move |client: &Client, n: usize| client.post(&url).json(&batch(n))
+        };
+        let beside = asker.ask(whole, post(&bare)).await?;
+        let measured = asker.ask(whole, post(&ours)).await?;
+        routes.insert("publish metrics", measured.beside(&beside));
+        for (name, path) in [
+            ("page: incidents", "/incidents?state=".to_owned()),
+            ("page: one", format!("/incidents/{}", incident_id(7))),
+        ] {
+            say(name);
+            let url = format!("{}{path}", asker.home);
+            let measured = asker.ask(whole, move |client: &Client, _| client.get(&url));
+            routes.insert(name, measured.await?.alone());
+        }
+        say(&format!("{} listeners", self.listeners));
+        Ok(Report {
+            incidents: self.incidents,
+            routes,
+            listeners: self.listeners,
+            last_heard_ms: asker.last_heard(self.listeners, bus).await?,
+        })
+    }
+}
+
+/// Requests a second, and how long they took.
+struct Measured {
+    per_s: f64,
+    p99_ms: f64,
+}
+
+impl Measured {
+    fn beside(&self, bare: &Self) -> Route {
+        Route {
+            bare_requests_per_s: Some(bare.per_s.round()),
+            ..self.alone()
+        }
+    }
+
+    fn alone(&self) -> Route {
+        Route {
+            requests_per_s: self.per_s.round(),
+            p99_ms: self.p99_ms,
+            bare_requests_per_s: None,
+        }
+    }
+}
+
+/// People with their sign-ins.
+struct Asker {
+    home: String,
+    client: Client,
+    tokens: Vec<String>,
+    cookie: String,
+}
+
+impl Asker {
+    async fn sign_in(tool: &Tool, home: &str) -> Result<Self> {
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        let mut tokens = Vec::new();
+        for n in 0..PEOPLE {
+            let name = format!("person-{n}");
+            tool.run(&["users", "add", &name, "--role", "operator"], PASSWORD)
+                .await?;
+            let body = json!({"name": name, "password": PASSWORD});
+            let asked = client.post(format!("{home}/api/v1/session")).json(&body);
+            let granted: Value = asked.send().await?.error_for_status()?.json().await?;
+            let token = granted["access_token"].as_str();
+            tokens.push(token.context("the gateway gave no token")?.to_owned());
+        }
+        let form = format!("name=person-0&password={}", PASSWORD.replace(' ', "+"));
+        let asked = client
+            .post(format!("{home}/sign-in"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form);
+        let answer = asked.send().await?;
+        let cookie = answer.headers().get("set-cookie");
+        let cookie = cookie.context("the gateway gave no session")?.to_str()?;
+        Ok(Self {
+            home: home.to_owned(),
+            cookie: cookie.split(';').next().unwrap_or_default().to_owned(),
+            client,
+            tokens,
+        })
+    }
+
+    fn with_rights(&self, asked: RequestBuilder, n: usize) -> RequestBuilder {
+        asked
+            .bearer_auth(&self.tokens[n % self.tokens.len()])
+            .header("cookie", &self.cookie)
+    }
+
+    async fn bytes(&self, url: &str) -> Result<Vec<u8>> {
+        let asked = self.with_rights(self.client.get(url), 0);
+        let answer = asked.send().await?.error_for_status()?;
+        Ok(answer.bytes().await?.to_vec())
+    }
+
+    /// Waits until all incidents are in the views.
+    async fn until_stored(&self, incidents: u32) -> Result<()> {
+        let last = format!(
+            "{}/api/v1/incidents/{}",
+            self.home,
+            incident_id(incidents - 1)
+        );
+        let begun = Instant::now();
+        while self.bytes(&last).await.is_err() {
+            if begun.elapsed() > STORED {
+                bail!(
+                    "the incidents are not in the views after {} s",
+                    STORED.as_secs()
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    /// Asks for `whole` the time, so many at once.
+    async fn ask(
+        &self,
+        whole: Duration,
+        request: impl Fn(&Client, usize) -> RequestBuilder,
+    ) -> Result<Measured> {
+        let (count, begun) = (AtomicUsize::new(0), Instant::now());
+        let one_after_the_other = async || -> Result<Vec<f64>> {
+            let mut took = Vec::new();
+            while begun.elapsed() < whole {
+                let n = count.fetch_add(1, Ordering::Relaxed);
+                let asked = self.with_rights(request(&self.client, n), n);
+                let start = Instant::now();
+                asked.send().await?.error_for_status()?.bytes().await?;
+                took.push(start.elapsed().as_secs_f64() * 1_000.0);
+            }
+            Ok(took)
+        };
+        let all = (0..AT_ONCE).map(|_| one_after_the_other());
+        let took = futures::future::try_join_all(all).await?.concat();
+        let per_s = took.len() as f64 / begun.elapsed().as_secs_f64();
+        let (_, p99_ms) = quantiles(took);
+        Ok(Measured { per_s, p99_ms })
+    }
+
+    /// How long it takes until the last of so many listeners has heard of an incident.
+    async fn last_heard(&self, listeners: usize, bus: &Bus) -> Result<f64> {
+        let url = Arc::new(format!("{}/api/v1/events?kinds=incident", self.home));
+        let mut ears = Vec::with_capacity(listeners);
+        for n in 0..listeners {
+            let asked = self.with_rights(self.client.get(url.as_str()), n);
+            let mut ear = asked.send().await?.error_for_status()?;
+            // The first comment says that it listens.
+            ear.chunk().await?;
+            ears.push(ear);
+        }
+        let wanted = IncidentId(EventId::of_content("bench/heard", &[])).to_string();
+        let mut hearing = JoinSet::new();
+        for mut ear in ears {
+            let wanted = wanted.clone();
+            hearing.spawn(async move {
+                let mut text = String::new();
+                while !text.contains(&wanted) {
+                    let more = ear.chunk().await?.context("the stream ended")?;
+                    text.push_str(&String::from_utf8_lossy(&more));
+                }
+                anyhow::Ok(())
+            });
+        }
+        let begun = Instant::now();
+        publish(
+            bus,
+            incident(IncidentId(EventId::of_content("bench/heard", &[])), now()),
+        )
+        .await?;
+        let all = async {
+            while let Some(ended) = hearing.join_next().await {
+                ended??;
+            }
+            anyhow::Ok(())
+        };
+        let heard = tokio::time::timeout(HEARD, all).await;
+        heard.context("not all listeners heard of it")??;
+        Ok((begun.elapsed().as_secs_f64() * 10_000.0).round() / 10.0)
+    }
+}
+
+/// The shipped configuration, but for the limits: few people ask more than many would.
+fn install(place: &Place, ports: &Ports) -> Result<Config> {
+    let cluster = Cluster::parse("bench").expect("a valid name, written here");
+    let mut wanted = init::installation(&cluster);
+    wanted.bus.url = format!("nats://{}", ports.nats);
+    wanted.admin.listen = ports.admin;
+    wanted.gateway.listen = ports.gateway;
+    wanted.gateway.issuer = format!("http://{}", ports.gateway);
+    let kubeconfig = |user: &str| Some(place.kubeconfigs().join(format!("{user}.kubeconfig")));
+    wanted.executor.kubeconfig = kubeconfig("aegis-executor");
+    wanted.ingest.kubeconfig = kubeconfig("aegis-ingest");
+    wanted.gateway.per_user = u32::MAX;
+    wanted.gateway.per_address = u32::MAX;
+    wanted.gateway.streams_per_user = usize::MAX >> 1;
+    wanted.gateway.sign_ins_per_address = u32::MAX;
+    init::make(&place.installation(), &wanted, ports.nats)?;
+    Config::load(&place.config())
+}
+
+fn incident_id(n: u32) -> IncidentId {
+    IncidentId(EventId::of_content("bench/incident", &n.to_be_bytes()))
+}
+
+fn incident(id: IncidentId, opened: Timestamp) -> Incident {
+    let entity: aegis_schemas::Entity = "bench/shop/deployment/cart"
+        .parse()
+        .expect("an entity, written here");
+    Incident {
+        incident: id,
+        phase: IncidentPhase::Opened,
+        entity: entity.clone(),
+        severity: Severity::Error,
+        kind: FailureKind::CrashLoop,
+        confidence: 900,
+        opened,
+        newest_evidence: opened,
+        affected: vec![entity.clone()],
+        evidence: vec![Evidence {
+            event: id.0,
+            source: EvidenceSource::ObjectState,
+            entity: entity.clone(),
+            at: opened,
+            text: "1 of 4 pods crash in a loop: cart-b497bd454-c7scz".to_owned(),
+        }],
+        causes: vec![Cause {
+            entity,
+            kind: CauseKind::ReplicaState,
+            confidence: 900,
+            because: vec!["its siblings run the same template and are well".to_owned()],
+        }],
+        recommendations: Vec::new(),
+        summary: "crash loop of deployment/cart in one replica only".to_owned(),
+    }
+}
+
+/// Puts incidents on the log as the detector would.
+async fn store(bus: &Bus, incidents: u32) -> Result<()> {
+    let begin = now();
+    stream::iter(0..incidents)
+        .map(|n| {
+            let opened = begin + Duration::from_millis(u64::from(n));
+            publish(bus, incident(incident_id(n), opened))
+        })
+        .buffer_unordered(64)
+        .try_collect()
+        .await
+}
+
+async fn publish(bus: &Bus, incident: Incident) -> Result<()> {
+    let subject = Subject::incident(&incident.entity);
+    let (id, time) = (incident.incident.0, incident.opened);
+    let body = Event::Incident(incident).encode()?;
+    let meta = Meta {
+        id,
+        kind: Kind::Incident.as_str().to_owned(),
+        source: "bench".to_owned(),
+        time,
+        cause: None,
+        origin: None,
+        traceparent: None,
+    };
+    bus.publisher()
+        .publish(&subject, &meta, body.into(), None)
+        .await?;
+    Ok(())
+}
+
+/// A batch that no other is.
+fn batch(n: usize) -> Value {
+    let entity =
+        json!({"cluster": "bench", "namespace": "shop", "kind": "deployment", "name": "cart"});
+    json!({
+        "entity": entity,
+        "source": "bench",
+        "times": [now().to_string()],
+        "series": [{"metric": "http_requests_total", "labels": {"code": "200"}, "kind": "counter", "values": [n]}],
+    })
+}
