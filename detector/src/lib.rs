@@ -7,6 +7,7 @@
 
 pub mod incidents;
 pub mod scorer;
+pub mod vector;
 
 mod config;
 mod error;

@@ -19,7 +19,7 @@ pub(super) fn blame(metrics: &[Metric], reader: &Reader) -> Vec<Blame> {
         .iter()
         .filter_map(|metric| {
             let level = metric.level?;
-            (metric.deviation.abs() >= BLAMED).then(|| {
+            (metric.deviation().abs() >= BLAMED).then(|| {
                 let odd = odd_one_out(metric, metrics, reader);
                 let (pod, own) = odd.map_or((None, None), |(pod, own)| (Some(pod), own));
                 let blame = Blame {
@@ -27,7 +27,7 @@ pub(super) fn blame(metrics: &[Metric], reader: &Reader) -> Vec<Blame> {
                     pod,
                     value: own.unwrap_or(level),
                     expected: metric.expected(),
-                    deviation: metric.deviation,
+                    deviation: metric.deviation(),
                 };
                 (metric.surprise(), blame)
             })
@@ -51,7 +51,7 @@ fn odd_one_out(metric: &Metric, all: &[Metric], reader: &Reader) -> Option<(Name
         .levels(measure.kind())
         .into_iter()
         .map(|(pod, level)| {
-            let deviation = measure.deviation_of(level) * metric.deviation.signum();
+            let deviation = measure.deviation_of(level) * metric.deviation().signum();
             (deviation, pod, level)
         })
         .collect();

@@ -6,16 +6,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A surprise of more than so many scales teaches no more than that.
-const CLIP: f64 = 4.0;
-/// Nor does it widen the scale by more than this: a leak must not hide in the scale that it made.
-const SPREAD_CLIP: f64 = 2.5;
-/// Rows before surprises are clipped: until then the scale is not known.
-const LEARN_ROWS: u32 = 30;
-/// Rows before a feature has deviations at all: start-up spikes would poison tails for hours.
-const QUIET_ROWS: u32 = 30;
-/// Rates of the three short averages of the deviation.
-const RATES: [f64; 3] = [0.5, 0.1, 0.03];
+use crate::vector::column::{Column, Pace};
+
+/// How carefully features learn. A leak must not hide in the scale that it made, so surprises widen the
+/// scale less than they move the mean.
+const PACE: Pace = Pace {
+    quiet_rows: 30,
+    learn_rows: 30,
+    clip: 4.0,
+    spread_clip: 2.5,
+};
 
 /// How values of a feature are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,18 +56,14 @@ pub(super) struct Metric {
     name: String,
     peer: Option<String>,
     scale: Scale,
-    rows: u32,
     /// How much time it has learned from, up to what it remembers.
     seconds: f64,
-    mean: f64,
-    variance: f64,
+    /// Of its smoothed values, on its scale.
+    pub(super) column: Column,
     /// How surprising it usually is: what it is blamed for is measured against that.
     habit: f64,
-    averages: [f64; 3],
     /// Its value in the newest row, if it has one.
     pub(super) level: Option<f64>,
-    /// Deviation of the smoothed value, in scales.
-    pub(super) deviation: f64,
     /// Deviation of the newest row alone.
     pub(super) instant: f64,
 }
@@ -75,18 +71,15 @@ pub(super) struct Metric {
 impl Metric {
     /// A feature that was never seen.
     pub(super) fn new(name: &str, peer: Option<&str>) -> Self {
+        let scale = Scale::of(name);
         Self {
-            scale: Scale::of(name),
+            scale,
             name: name.to_owned(),
             peer: peer.map(str::to_owned),
-            rows: 0,
             seconds: 0.0,
-            mean: 0.0,
-            variance: 0.0,
+            column: Column::new(Some(scale.floor)),
             habit: 0.0,
-            averages: [0.0; 3],
             level: None,
-            deviation: 0.0,
             instant: 0.0,
         }
     }
@@ -111,91 +104,67 @@ impl Metric {
 
     /// Rows that it was seen in.
     pub(super) const fn rows(&self) -> u32 {
-        self.rows
+        self.column.rows()
+    }
+
+    /// Deviation of the smoothed value, in scales.
+    pub(super) const fn deviation(&self) -> f64 {
+        self.column.deviation
     }
 
     /// What is usual.
     pub(super) fn expected(&self) -> f64 {
-        self.scale.backward(self.mean)
+        self.scale.backward(self.column.mean())
     }
 
     /// How far `value` is from what is usual, in scales.
     pub(super) fn deviation_of(&self, value: f64) -> f64 {
-        if self.rows < QUIET_ROWS {
-            return 0.0;
-        }
-        let spread = self.variance.max(0.0).sqrt().max(self.scale.floor);
-        ((self.scale.forward(value) - self.mean) / spread).clamp(-1e6, 1e6)
+        self.column.deviation_of(&PACE, self.scale.forward(value))
     }
 
     /// Between what a value is expected that is at most `width` scales off; nothing before that is known.
     pub(super) fn band(&self, width: f64) -> Option<(f64, f64)> {
-        let spread = self.variance.max(0.0).sqrt().max(self.scale.floor);
-        let edge = |side: f64| self.scale.backward(side.mul_add(width * spread, self.mean));
-        (self.rows >= QUIET_ROWS).then(|| (edge(-1.0).max(0.0), edge(1.0)))
+        let spread = self.column.spread();
+        let edge = |side: f64| {
+            let level = side.mul_add(width * spread, self.column.mean());
+            self.scale.backward(level)
+        };
+        (self.rows() >= PACE.quiet_rows).then(|| (edge(-1.0).max(0.0), edge(1.0)))
     }
 
     /// How much more surprising it is than usual.
     pub(super) fn surprise(&self) -> f64 {
-        self.deviation.abs().ln_1p() - self.habit
+        self.deviation().abs().ln_1p() - self.habit
     }
 
     /// Looks at the newest row: the smoothed value and the row's own.
     pub(super) fn look(&mut self, level: f64, instant: f64) {
         self.level = Some(level);
-        self.deviation = self.deviation_of(level);
+        let level = self.scale.forward(level);
+        // Its memory is shorter than a day: there is no season to it.
+        self.column.look(&PACE, level, |deviation| deviation);
         self.instant = self.deviation_of(instant);
     }
 
     /// Nothing was seen of it in the newest row: what was off fades.
     pub(super) fn miss(&mut self) {
         self.level = None;
-        self.deviation = 0.9 * self.averages[0].clamp(-20.0, 20.0);
+        self.column.miss();
         self.instant = 0.0;
-    }
-
-    /// Moves the short averages.
-    pub(super) fn average(&mut self) {
-        let z = self.deviation.clamp(-20.0, 20.0);
-        for (average, rate) in self.averages.iter_mut().zip(RATES) {
-            *average += rate * (z - *average);
-        }
-    }
-
-    /// The deviation and its averages: four columns of the workload's row.
-    pub(super) fn columns(&self) -> [f32; 4] {
-        let [a, b, c] = self.averages;
-        [self.deviation, a, b, c].map(|z| z.clamp(-10.0, 10.0) as f32)
     }
 
     /// Learns from the newest row, which stands for `step` seconds, as one that remembers `memory`
     /// seconds. By time, not by rows: history has a row where the present has fifteen.
     pub(super) fn learn(&mut self, step: f64, memory: f64, weight: f64) {
         let Some(level) = self.level else { return };
-        let x = self.scale.forward(level);
-        if self.rows == 0 {
-            self.mean = x;
-        }
         self.seconds = (self.seconds + step).min(memory);
         let rate = if self.seconds > 0.0 {
             (step / self.seconds).min(1.0) * weight
         } else {
             0.0
         };
-        let spread = self.variance.max(0.0).sqrt().max(self.scale.floor);
-        let mut error = x - self.mean;
-        if self.rows >= LEARN_ROWS {
-            error = error.clamp(-CLIP * spread, CLIP * spread);
-        }
-        self.mean += rate * error;
-        let square = if self.rows >= LEARN_ROWS {
-            (error * error).min((SPREAD_CLIP * spread).powi(2))
-        } else {
-            error * error
-        };
-        self.variance += rate * (square - self.variance);
-        self.habit += rate * (self.deviation.abs().ln_1p() - self.habit);
-        self.rows = self.rows.saturating_add(1);
+        self.column.learn(&PACE, self.scale.forward(level), rate);
+        self.habit += rate * self.surprise();
     }
 }
 
@@ -207,7 +176,6 @@ mod tests {
         let mut metric = Metric::new(name, None);
         for value in values {
             metric.look(value, value);
-            metric.average();
             metric.learn(15.0, 1800.0, 1.0);
         }
         metric

@@ -1,20 +1,18 @@
 //! The scorer: samples in, anomalies out.
 //!
 //! One partition of AEGIS_METRICS in stream order. The raw series of a workload become a row of
-//! features ([`features`]); each feature knows what is usual ([`metric`]), the row as a whole too
-//! ([`multivariate`]); how unusual the row is becomes a tail probability ([`calibrate`]); rows that stay
-//! unusual become an episode ([`episode`]) that names the features to blame ([`blame`]). No clock, no
+//! features ([`features`]); each feature knows what is usual ([`metric`]), the row as a whole too, and how
+//! unusual it is becomes a tail probability ([`vector`](crate::vector)); rows that stay unusual become an
+//! episode ([`episode`]) that names the features to blame ([`blame`]). No clock, no
 //! randomness: time is that of the samples and of the log.
 
 mod blame;
-mod calibrate;
 mod config;
 mod core;
 mod counter;
 mod episode;
 mod features;
 mod metric;
-mod multivariate;
 mod series;
 mod tally;
 mod trace;

@@ -6,12 +6,12 @@ use aegis_schemas::{AnomalyPhase, Blame, EpisodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::blame::blame;
-use super::calibrate::Calibration;
 use super::config::Config;
 use super::episode::{Open, Row, Watch};
 use super::features::{Prepared, Reader};
 use super::metric::Metric;
-use super::multivariate::{Multivariate, REFRESH_ROWS};
+use crate::vector::tail::Tail;
+use crate::vector::whole::Whole;
 
 /// The most features of a workload: what bounds its memory.
 const MAX_FEATURES: usize = 24;
@@ -27,6 +27,8 @@ const STRANGE: f64 = 0.6;
 const PEAK_TAUGHT: f64 = 4.0;
 /// The largest deviation that counts for the score.
 const CLIP: f64 = 60.0;
+/// No row is said to be more unusual than this.
+const MOST: f64 = 20.0;
 
 /// One workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,10 +37,9 @@ pub(super) struct Track {
     pub(super) heard: Timestamp,
     pub(super) reader: Reader,
     metrics: Vec<Metric>,
-    shape: Multivariate,
-    peak: Calibration,
-    residual: Calibration,
-    distance: Calibration,
+    whole: Whole,
+    /// Of the largest deviation.
+    peak: Tail,
     watch: Watch,
     pub(super) open: Option<Open>,
 }
@@ -52,16 +53,6 @@ pub(super) struct Saying {
     pub(super) newest: Timestamp,
     pub(super) score: f64,
     pub(super) blame: Vec<Blame>,
-}
-
-/// The scores of one row.
-#[derive(Clone, Copy, Debug)]
-struct Scores {
-    peak: f64,
-    residual: Option<f64>,
-    distance: f64,
-    /// -log10 of how unusual it is.
-    score: f64,
 }
 
 impl Track {
@@ -83,23 +74,24 @@ impl Track {
         }
         self.reader.read(config, series, row, at);
         self.look();
-        let scores = self.score(config);
+        let peak = self.peak();
+        let score = self.score(config, peak);
         let is_frozen = self
             .open
             .as_ref()
             .map(|open| at.since(open.since) < config.freeze_for);
         if is_frozen != Some(true) {
             // What may be the beginning of an episode teaches little, in the metrics as in the tails.
-            let strange = is_frozen.is_none() && scores.score >= STRANGE * config.threshold;
+            let strange = is_frozen.is_none() && score >= STRANGE * config.threshold;
             let weight = if strange { 0.05 } else { 1.0 };
             let step = gap.min(MAX_STEP).as_secs_f64();
-            self.learn(step, config.baseline.as_secs_f64(), weight, scores);
+            self.learn(step, config.baseline.as_secs_f64(), weight, peak);
         }
         if is_history {
             self.watch.clear();
             return None;
         }
-        self.judge(config, scores.score, at, id)
+        self.judge(config, score, at, id)
     }
 
     /// Closes the episode, if one is open.
@@ -146,72 +138,54 @@ impl Track {
             if !seen {
                 metric.miss();
             }
-            metric.average();
         }
-        if self.shape.columns() != 4 * self.metrics.len() {
+        if self.whole.metrics() != self.metrics.len() {
             // Another set of features is another shape; the single features go on.
-            self.shape = Multivariate::new(4 * self.metrics.len());
-            self.residual = Calibration::default();
-            self.distance = Calibration::default();
+            self.whole = Whole::new(self.metrics.len());
         }
     }
 
-    /// How unusual the row is: by its largest deviation, and, once the shape of the workload's rows
-    /// is known, by the row as a whole.
-    fn score(&mut self, config: &Config) -> Scores {
-        let peak = self
-            .metrics
+    /// The largest deviation of a feature that has settled.
+    fn peak(&self) -> f64 {
+        self.metrics
             .iter()
             .filter(|metric| metric.rows() >= SETTLED_ROWS)
-            .map(|metric| metric.deviation.abs().min(CLIP))
-            .fold(0.0, f64::max);
-        let mut columns = [0.0_f32; 4 * MAX_FEATURES];
-        for (to, metric) in columns.chunks_exact_mut(4).zip(&self.metrics) {
-            to.copy_from_slice(&metric.columns());
-        }
-        let voices = self.shape.look(&columns[..4 * self.metrics.len()]);
-        let mut score = 0.0;
-        if self.peak.rows() >= config.warm_up_rows {
-            score = self.peak.tail(peak);
-            if let Some(voices) = voices
-                && self.residual.rows() >= REFRESH_ROWS
-            {
-                let residual = self.residual.tail(voices.residual);
-                let distance = self.distance.tail(voices.distance);
-                score = score.max((score + 2.0 * residual + distance) / 4.0);
-            }
-        }
-        Scores {
-            peak,
-            residual: voices.map(|voices| voices.residual),
-            distance: voices.map_or(0.0, |voices| voices.distance),
-            score,
-        }
+            .map(|metric| metric.deviation().abs().min(CLIP))
+            .fold(0.0, f64::max)
     }
 
-    fn learn(&mut self, step: f64, memory: f64, weight: f64, scores: Scores) {
+    /// How unusual the row is, as -log10 p: by its largest deviation, and, once the shape of the
+    /// workload's rows is known, by the row as a whole.
+    fn score(&mut self, config: &Config, peak: f64) -> f64 {
+        let whole = self
+            .whole
+            .look(self.metrics.iter().map(|metric| &metric.column));
+        if self.peak.rows() < config.warm_up_rows {
+            return 0.0;
+        }
+        let score = self.peak.height(peak).min(MOST);
+        whole.map_or(score, |whole| {
+            score.max(0.25 * score + 0.75 * whole.min(MOST))
+        })
+    }
+
+    fn learn(&mut self, step: f64, memory: f64, weight: f64, peak: f64) {
         for metric in &mut self.metrics {
             metric.learn(step, memory, weight);
         }
-        if scores.peak > 0.0 {
-            self.peak.learn(scores.peak.min(PEAK_TAUGHT), weight);
+        if peak > 0.0 {
+            self.peak.learn(peak.min(PEAK_TAUGHT), weight);
         }
-        let mut share = weight;
-        if let Some(residual) = scores.residual {
-            share *= (self.residual.quantile() / residual.max(1e-9)).clamp(0.01, 1.0);
-            self.residual.learn(residual, weight);
-            self.distance.learn(scores.distance, weight);
-        }
-        self.shape.learn(share as f32);
+        self.whole.learn(weight);
     }
 
     fn kind(&self, config: &Config, score: f64) -> Row {
         let is_hot = |metric: &Metric| {
             metric.rows() >= config.warm_up_rows
-                && metric.deviation.abs() >= config.min_deviation
-                && metric.instant * metric.deviation.signum() >= config.min_deviation
+                && metric.deviation().abs() >= config.min_deviation
+                && metric.instant * metric.deviation().signum() >= config.min_deviation
         };
-        let is_off = |metric: &Metric| metric.deviation.abs() >= config.min_deviation / 2.0;
+        let is_off = |metric: &Metric| metric.deviation().abs() >= config.min_deviation / 2.0;
         if score >= config.threshold && self.metrics.iter().any(is_hot) {
             Row::Hot
         } else if score < config.threshold / 2.0 || !self.metrics.iter().any(is_off) {

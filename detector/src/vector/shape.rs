@@ -1,14 +1,18 @@
 //! How unlike itself a whole row is: what is left of it outside the directions in which it usually
 //! moves, and its distance from its mean in all directions.
 //!
-//! The directions are the leading eigenvectors of a moving covariance, found again every
-//! [`REFRESH_ROWS`] rows by a few subspace iterations that begin at the directions before, in a fixed
-//! order of sums. Before the first refresh there is no voice here.
+//! The directions are the leading eigenvectors of a moving covariance (as principal component analysis
+//! has them: Jackson and Mudholkar, Technometrics 1979), found again every [`REFRESH_ROWS`] rows by a few
+//! subspace iterations that begin at the directions before, in a fixed order of sums. The distance is
+//! that of Mahalanobis with a ridge. Before the first refresh there is no voice here.
 
 use serde::{Deserialize, Serialize};
 
+use super::covariance::Covariance;
+use super::dot;
+
 /// Rows between two looks for the leading directions.
-pub(super) const REFRESH_ROWS: u32 = 1_024;
+pub(crate) const REFRESH_ROWS: u32 = 1_024;
 /// The most directions, and the share of all movement that they must hold.
 const MOST_DIRECTIONS: usize = 24;
 const SHARE: f64 = 0.95;
@@ -20,24 +24,26 @@ const RATE: f32 = 1e-4;
 const RESIDUAL_RATE: f32 = 1e-3;
 /// No residual counts as smaller than this.
 const FLOOR: f32 = 0.05;
+/// What the distance adds to each variance.
+const RIDGE: f32 = 1.0;
+/// Sums go in so many lanes, which compilers turn into vectors.
+const LANES: usize = 8;
 
 /// The two voices of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Voices {
+pub(crate) struct Voices {
     /// Sum of residuals, each against its usual size.
-    pub(super) residual: f64,
+    pub(crate) residual: f64,
     /// Squared distance from the mean.
-    pub(super) distance: f64,
+    pub(crate) distance: f64,
 }
 
-/// The past of a workload's rows of a fixed number of columns.
+/// The past of a stream's rows of a fixed number of columns.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Multivariate {
-    columns: usize,
+pub(crate) struct Shape {
     rows: u32,
     mean: Vec<f32>,
-    /// Upper triangle of the covariance, row by row.
-    covariance: Vec<f32>,
+    covariance: Covariance,
     /// Leading directions, one after the other, and the variance along each.
     directions: Vec<f32>,
     variances: Vec<f32>,
@@ -49,13 +55,12 @@ pub(super) struct Multivariate {
     rest: Vec<f32>,
 }
 
-impl Multivariate {
+impl Shape {
     /// No rows yet of so many columns.
-    pub(super) fn new(columns: usize) -> Self {
+    pub(crate) fn new(columns: usize) -> Self {
         Self {
-            columns,
             mean: vec![0.0; columns],
-            covariance: vec![0.0; columns * (columns + 1) / 2],
+            covariance: Covariance::new(columns),
             squares: vec![1.0; columns],
             offset: vec![0.0; columns],
             rest: vec![0.0; columns],
@@ -64,12 +69,26 @@ impl Multivariate {
     }
 
     /// How many columns its rows have.
-    pub(super) const fn columns(&self) -> usize {
-        self.columns
+    pub(crate) const fn columns(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Bytes of memory that it takes beside itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let parts = [
+            &self.mean,
+            &self.directions,
+            &self.variances,
+            &self.squares,
+            &self.offset,
+            &self.rest,
+        ];
+        let own: usize = parts.iter().map(|part| size_of_val(part.as_slice())).sum();
+        own + self.covariance.heap_bytes()
     }
 
     /// Looks at a row: its voices, once there are directions.
-    pub(super) fn look(&mut self, row: &[f32]) -> Option<Voices> {
+    pub(crate) fn look(&mut self, row: impl Iterator<Item = f32>) -> Option<Voices> {
         for ((offset, value), mean) in self.offset.iter_mut().zip(row).zip(&self.mean) {
             *offset = value - mean;
         }
@@ -78,38 +97,26 @@ impl Multivariate {
             return None;
         }
         let mut distance = 0.0_f32;
-        for (direction, variance) in self
-            .directions
-            .chunks_exact(self.columns)
-            .zip(&self.variances)
-        {
+        let directions = self.directions.chunks_exact(self.mean.len());
+        for (direction, variance) in directions.zip(&self.variances) {
             let along = dot(direction, &self.offset);
-            distance += along * along / (variance + 1.0);
+            distance += along * along / (variance + RIDGE);
             for (rest, part) in self.rest.iter_mut().zip(direction) {
                 *rest -= along * part;
             }
         }
-        let mut residual = 0.0_f32;
-        for (rest, square) in self.rest.iter().zip(&self.squares) {
-            residual += rest.abs() / square.sqrt().max(FLOOR);
-            distance += rest * rest;
-        }
+        distance += dot(&self.rest, &self.rest) / RIDGE;
         Some(Voices {
-            residual: f64::from(residual),
+            residual: f64::from(residual(&self.rest, &self.squares)),
             distance: f64::from(distance),
         })
     }
 
     /// Learns the row that was looked at last, with `weight` from 0 to 1.
-    pub(super) fn learn(&mut self, weight: f32) {
+    pub(crate) fn learn(&mut self, weight: f32) {
         self.rows = self.rows.saturating_add(1);
         let rate = (1.0 / self.rows as f32).max(RATE) * weight;
-        let mut cells = self.covariance.iter_mut();
-        for (i, a) in self.offset.iter().enumerate() {
-            for (b, cell) in self.offset[i..].iter().zip(cells.by_ref()) {
-                *cell += rate * (a * b - *cell);
-            }
-        }
+        self.covariance.learn(&self.offset, rate);
         for (mean, offset) in self.mean.iter_mut().zip(&self.offset) {
             *mean += rate * offset;
         }
@@ -126,32 +133,26 @@ impl Multivariate {
     }
 
     fn refresh(&mut self) {
-        let p = self.columns;
-        let trace: f64 = (0..p).map(|i| f64::from(self.cell(i, i))).sum();
+        self.covariance.settle();
+        let diagonal = self.covariance.diagonal();
+        let trace: f64 = diagonal.iter().copied().map(f64::from).sum();
+        let p = diagonal.len();
         if p == 0 || trace <= 1e-9 {
             return;
         }
-        let count = MOST_DIRECTIONS.min(p);
         let iterations = if self.variances.is_empty() {
             COLD
         } else {
             WARM
         };
         let mut basis = std::mem::take(&mut self.directions);
-        // Directions that are new begin at the axes, those that move most first.
-        let mut axes: Vec<usize> = (0..p).collect();
-        axes.sort_by(|a, b| self.cell(*b, *b).total_cmp(&self.cell(*a, *a)));
-        for &axis in &axes[basis.len() / p..count] {
-            let begin = basis.len();
-            basis.resize(begin + p, 1e-3);
-            basis[begin + axis] = 1.0;
-        }
+        widen(&mut basis, &diagonal);
         orthonormalise(&mut basis, p);
         for _ in 0..iterations {
-            basis = self.times(&basis);
+            basis = self.covariance.times(&basis);
             orthonormalise(&mut basis, p);
         }
-        let image = self.times(&basis);
+        let image = self.covariance.times(&basis);
         let (mut held, mut kept) = (0.0, 0);
         self.variances.clear();
         for (direction, image) in basis.chunks_exact(p).zip(image.chunks_exact(p)) {
@@ -166,34 +167,33 @@ impl Multivariate {
         basis.truncate(kept * p);
         self.directions = basis;
     }
-
-    /// The covariance times each direction.
-    fn times(&self, basis: &[f32]) -> Vec<f32> {
-        let p = self.columns;
-        let mut image = vec![0.0; basis.len()];
-        for (from, to) in basis.chunks_exact(p).zip(image.chunks_exact_mut(p)) {
-            let mut cells = self.covariance.iter();
-            for i in 0..p {
-                for j in i..p {
-                    let Some(cell) = cells.next() else { break };
-                    to[i] += cell * from[j];
-                    if j > i {
-                        to[j] += cell * from[i];
-                    }
-                }
-            }
-        }
-        image
-    }
-
-    fn cell(&self, i: usize, j: usize) -> f32 {
-        // Rows of the triangle before row i hold p, p - 1, … cells.
-        self.covariance[i * self.columns - i * i.saturating_sub(1) / 2 + (j - i)]
-    }
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+/// The sum of residuals, each against the root of its mean square.
+fn residual(rest: &[f32], squares: &[f32]) -> f32 {
+    let one = |rest: f32, square: f32| rest.abs() / square.sqrt().max(FLOOR);
+    let mut lanes = [0.0_f32; LANES];
+    let (rests, means) = (rest.chunks_exact(LANES), squares.chunks_exact(LANES));
+    let ends = rests.remainder().iter().zip(means.remainder());
+    let end: f32 = ends.map(|(rest, square)| one(*rest, *square)).sum();
+    for (rests, means) in rests.zip(means) {
+        for ((lane, rest), square) in lanes.iter_mut().zip(rests).zip(means) {
+            *lane += one(*rest, *square);
+        }
+    }
+    lanes.iter().sum::<f32>() + end
+}
+
+/// Adds directions until there are enough: the axes, those that move most first.
+fn widen(basis: &mut Vec<f32>, diagonal: &[f32]) {
+    let p = diagonal.len();
+    let mut axes: Vec<usize> = (0..p).collect();
+    axes.sort_by(|a, b| diagonal[*b].total_cmp(&diagonal[*a]));
+    for &axis in &axes[basis.len() / p..MOST_DIRECTIONS.min(p)] {
+        let begin = basis.len();
+        basis.resize(begin + p, 1e-3);
+        basis[begin + axis] = 1.0;
+    }
 }
 
 /// Gram-Schmidt, twice over each direction for precision; one that vanishes is left at zero.
@@ -217,11 +217,11 @@ fn orthonormalise(basis: &mut [f32], p: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::Multivariate;
+    use super::Shape;
 
     #[test]
     fn a_broken_relation_is_heard_though_no_column_is_far_off() {
-        let mut past = Multivariate::new(4);
+        let mut past = Shape::new(4);
         let mut state = 7_u64;
         let mut noise = || {
             state = state
@@ -232,14 +232,14 @@ mod tests {
         for _ in 0..4_000 {
             let (a, b) = (4.0 * noise(), 4.0 * noise());
             let row = [a, a + 0.1 * noise(), b, b + 0.1 * noise()];
-            past.look(&row);
+            past.look(row.into_iter());
             past.learn(1.0);
         }
         let usual = past
-            .look(&[1.5, 1.5, -1.5, -1.5])
+            .look([1.5, 1.5, -1.5, -1.5].into_iter())
             .expect("it has directions");
         let broken = past
-            .look(&[1.5, -1.5, 1.5, -1.5])
+            .look([1.5, -1.5, 1.5, -1.5].into_iter())
             .expect("it has directions");
         assert!(
             broken.residual > 10.0 * usual.residual.max(1.0),
