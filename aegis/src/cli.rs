@@ -9,8 +9,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::config::Config;
 use crate::settings::Settings;
 use crate::{
-    audit, bench, completions, demo, doctor, exit, init, keys, notify, people, provision, rehearse,
-    run, simulate, users,
+    audit, backtest, bench, completions, demo, doctor, exit, init, keys, notify, people, provision,
+    rehearse, run, simulate, users,
 };
 
 /// The autopilot for Kubernetes that an SRE can trust: every act is explained, permitted, signed,
@@ -94,6 +94,9 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Run a scenario in virtual time through the stages' cores, without servers.
     Rehearse(rehearse::Rehearse),
+    /// Try the detector on recorded data, without servers.
+    #[command(subcommand)]
+    Backtest(backtest::Backtest),
     /// Measure.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -166,6 +169,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Audit(audit) => audit.from_here()?.run(&config()?).await,
         Command::Simulate(simulate) => simulate.run().await,
         Command::Rehearse(rehearse) => rehearse.run().await,
+        Command::Backtest(backtest) => backtest.run(),
         Command::Bench(bench) => bench.run(config).await,
         Command::Completions(wanted) => wanted.print(&mut Cli::command()),
     }

@@ -4,6 +4,7 @@
 //! bus, to their configuration and to one supervisor, and people to the gateway and to the record.
 
 pub mod audit;
+pub mod backtest;
 pub mod bench;
 mod cli;
 mod completions;

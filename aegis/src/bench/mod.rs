@@ -1,7 +1,9 @@
-//! `aegis bench`: measurements on real servers, in the shipped configuration.
+//! `aegis bench`: measurements in the shipped configuration, of the pipeline on real servers and of the
+//! detector's core alone.
 
 mod chain;
 mod cluster;
+pub mod detector;
 mod floor;
 mod gateway;
 mod latency;
@@ -40,6 +42,14 @@ pub enum Bench {
     /// The handlers with nothing around them, for `bench gateway`.
     #[command(hide = true)]
     Bare(gateway::Bare),
+    /// Rows a second of one core that the detector judges and learns, and the bytes that it remembers.
+    ///
+    /// In memory, without servers: one stream of 1, 8 and 38 metrics, and ten thousand streams that take
+    /// turns, so that none of them is in the cache. Rows are made up; nothing else may run meanwhile.
+    #[command(
+        after_help = "Examples:\n  aegis bench detector\n  aegis bench detector --rows 1000000 --json"
+    )]
+    Detector(detector::Detector),
 }
 
 impl Bench {
@@ -53,6 +63,7 @@ impl Bench {
             Self::Latency(latency) => latency.run().await,
             Self::Gateway(gateway) => gateway.run().await,
             Self::Bare(bare) => bare.run(&config()?).await,
+            Self::Detector(detector) => detector.run(),
         }
     }
 }
