@@ -8,6 +8,7 @@
 pub mod incidents;
 pub mod scorer;
 pub mod vector;
+pub mod univariate;
 
 mod config;
 mod error;
