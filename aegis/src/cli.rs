@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::settings::Settings;
 use crate::{
     audit, backtest, bench, completions, demo, doctor, exit, init, keys, notify, people, provision,
-    rehearse, run, simulate, users,
+    rehearse, run, simulate, train, users,
 };
 
 /// The autopilot for Kubernetes that an SRE can trust: every act is explained, permitted, signed,
@@ -97,6 +97,8 @@ enum Command {
     /// Try the detector on recorded data, without servers.
     #[command(subcommand)]
     Backtest(backtest::Backtest),
+    /// Learn failure kinds and causes from incidents whose end is known.
+    Train(train::Train),
     /// Measure.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -170,6 +172,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Simulate(simulate) => simulate.run().await,
         Command::Rehearse(rehearse) => rehearse.run().await,
         Command::Backtest(backtest) => backtest.run(),
+        Command::Train(train) => train.run(),
         Command::Bench(bench) => bench.run(config).await,
         Command::Completions(wanted) => wanted.print(&mut Cli::command()),
     }

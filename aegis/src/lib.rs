@@ -26,6 +26,7 @@ pub mod run;
 pub mod session;
 pub mod settings;
 pub mod simulate;
+pub mod train;
 pub mod users;
 
 pub use cli::main;

@@ -2,9 +2,12 @@
 //!
 //! Two cores. The [`scorer`] reads one partition of AEGIS_METRICS and says when a workload behaves
 //! unlike itself; the incident core ([`incidents`]) reads AEGIS_EVENTS of one cluster and says what is
-//! wrong, why, and whether an act has helped. Neither reads a clock, a socket or a random number:
+//! wrong, why, and whether an act has helped. [`diagnosis`] names the kind and the causes of recorded
+//! incidents with a [`forest`]. Neither reads a clock, a socket or a random number:
 //! [`run`] is the shell around both.
 
+pub mod diagnosis;
+pub mod forest;
 pub mod incidents;
 pub mod scorer;
 pub mod vector;

@@ -3,6 +3,9 @@
 pub mod plot;
 pub mod score;
 mod table;
+pub mod diagnose;
+pub mod incidents;
+pub mod model_file;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -14,6 +17,8 @@ pub enum Backtest {
     Score(score::Score),
     /// Draw a recorded series, how unusual it was, its episodes and their blame.
     Plot(plot::Plot),
+    /// Name the kinds of recorded incidents and rank their causes.
+    Diagnose(diagnose::Diagnose),
 }
 
 impl Backtest {
@@ -26,6 +31,7 @@ impl Backtest {
         match self {
             Self::Score(score) => score.run(),
             Self::Plot(plot) => plot.run(),
+            Self::Diagnose(diagnose) => diagnose.run(),
         }
     }
 }

@@ -1,0 +1,44 @@
+//! The ranking of causes by rules.
+
+use std::collections::BTreeMap;
+
+use super::case::Case;
+use super::{evidence::evidence, propagation::trace};
+
+/// An entity and how likely it is the cause: higher is likelier, else the number means nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// Its name.
+    pub entity: String,
+    /// How likely.
+    pub score: f64,
+}
+
+/// All entities with series, the likeliest cause first.
+#[must_use]
+pub fn causes(case: &Case) -> Vec<Cause> {
+    let scores = match &case.symptom {
+        Some(symptom) if !case.calls.is_empty() => {
+            let mut scores = trace(case, symptom);
+            for entity in case.entities.keys() {
+                scores.entry(entity).or_insert(0.0);
+            }
+            scores
+        }
+        _ => evidence(case),
+    };
+    ranked(scores)
+}
+
+/// The highest score first; ties by name.
+pub(super) fn ranked(scores: BTreeMap<&str, f64>) -> Vec<Cause> {
+    let mut ranking: Vec<Cause> = scores
+        .into_iter()
+        .map(|(entity, score)| Cause {
+            entity: entity.to_owned(),
+            score,
+        })
+        .collect();
+    ranking.sort_by(|a, b| b.score.total_cmp(&a.score));
+    ranking
+}
