@@ -4,9 +4,9 @@
 
 mod cores;
 mod log;
-mod objects;
+pub(crate) mod objects;
 mod report;
-mod samples;
+pub(crate) mod samples;
 
 use std::time::Duration;
 
@@ -56,7 +56,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const EPOCH: u16 = 1;
 const RESTATE: u64 = 3_600;
 
-fn seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
+/// Seeds as people write them: `7`, or `1-20`.
+pub(crate) fn seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
     let number = |text: &str| {
         text.trim()
             .parse::<u64>()

@@ -1,13 +1,15 @@
 //! `aegis simulate`: a cluster in a process. A Kubernetes API that real clients talk to, workloads with
 //! their metrics, and faults from a file.
 
+mod incidents;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use aegis_simulator::api::Api;
 use aegis_simulator::{Guest, SCENARIOS, Scenario, Simulation};
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, Subcommand};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -20,9 +22,13 @@ const USERS: [&str; 3] = ["aegis-executor", "admin", "aegis-ingest"];
 /// Runs a simulated cluster.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Bearer tokens are user names; metrics are at /metrics, history at /api/v1/query_range, what became of each\nfault at /simulation of the metrics address.\n\nExamples:\n  aegis simulate --list\n  aegis simulate --scenario load-spike --kubeconfig-dir ./kube\n  aegis simulate --scenario mine.toml --seed 7 --listen 127.0.0.1:7001 --metrics 127.0.0.1:7002"
+    args_conflicts_with_subcommands = true,
+    after_help = "Bearer tokens are user names; metrics are at /metrics, history at /api/v1/query_range, what became of each\nfault at /simulation of the metrics address.\n\nExamples:\n  aegis simulate --list\n  aegis simulate --scenario load-spike --kubeconfig-dir ./kube\n  aegis simulate --scenario mine.toml --seed 7 --listen 127.0.0.1:7001 --metrics 127.0.0.1:7002\n  aegis simulate incidents --output ./incidents --seeds 1-40"
 )]
 pub struct Simulate {
+    /// Something else than a cluster that runs.
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// A scenario file, or the name of one that is built in.
     #[arg(long, default_value = "demo", value_name = "FILE|NAME")]
     scenario: String,
@@ -50,6 +56,13 @@ pub struct Simulate {
     lifeline: bool,
 }
 
+/// What else can be simulated.
+#[derive(Debug, Subcommand)]
+enum Instead {
+    /// Write labelled incidents to learn the names of failures from.
+    Incidents(incidents::Incidents),
+}
+
 impl Simulate {
     /// Does it.
     ///
@@ -57,6 +70,9 @@ impl Simulate {
     ///
     /// When the scenario is wrong or a port is in use.
     pub async fn run(self) -> Result<()> {
+        if let Some(Instead::Incidents(incidents)) = self.instead {
+            return incidents.run().await;
+        }
         if self.list {
             for (name, text) in SCENARIOS {
                 let about = Scenario::parse(text).map(|found| found.description)?;

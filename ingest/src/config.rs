@@ -99,6 +99,10 @@ impl Default for Backfill {
         let metrics = [
             "container_cpu_usage_seconds_total",
             "container_memory_working_set_bytes",
+            "container_fs_usage_bytes",
+            "container_fs_limit_bytes",
+            "container_network_receive_packets_total",
+            "container_network_receive_packets_dropped_total",
             "kube_pod_container_resource_limits",
             "http_requests_total",
             "http_request_duration_seconds_bucket",

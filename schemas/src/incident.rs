@@ -75,6 +75,10 @@ pub enum FailureKind {
     Latency,
     /// A node is not ready.
     NodeNotReady,
+    /// Packets are lost on the way to it or from it.
+    NetworkLoss,
+    /// What it writes fills its node's disk, or it was evicted because of that.
+    DiskPressure,
 }
 
 impl FailureKind {
@@ -96,6 +100,8 @@ impl FailureKind {
             Self::ScaledToZero => "scaled_to_zero",
             Self::Latency => "latency",
             Self::NodeNotReady => "node_not_ready",
+            Self::NetworkLoss => "network_loss",
+            Self::DiskPressure => "disk_pressure",
         }
     }
 }

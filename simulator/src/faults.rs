@@ -157,6 +157,13 @@ impl Faults {
                 Effect::Slow { .. } => on.slow *= level,
                 Effect::Errors { .. } => on.errors = 1.0 - (1.0 - on.errors) * (1.0 - level),
                 Effect::CpuHog { .. } => on.cpu *= level,
+                Effect::Loss { counted, .. } => {
+                    on.loss = 1.0 - (1.0 - on.loss) * (1.0 - level);
+                    on.loss_counted |= counted;
+                }
+                Effect::Grow { ramp, .. } => {
+                    on.memory *= 1.0 + (level - 1.0) * share(age, ramp);
+                }
                 _ => {}
             }
         }
@@ -168,7 +175,7 @@ impl Faults {
         let state = &self.faults[number];
         let lasting = matches!(
             state.fault.effect,
-            Effect::Slow { .. } | Effect::Errors { .. }
+            Effect::Slow { .. } | Effect::Errors { .. } | Effect::Loss { .. }
         );
         lasting && state.age(now).is_some()
     }
@@ -293,7 +300,13 @@ fn level(effect: &Effect) -> Option<Range> {
         | Effect::Flap { factor: range, .. }
         | Effect::Slow { factor: range }
         | Effect::Errors { ratio: range }
-        | Effect::CpuHog { factor: range } => Some(*range),
+        | Effect::CpuHog { factor: range }
+        | Effect::Loss { ratio: range, .. }
+        | Effect::Fill {
+            mib_per_minute: range,
+            ..
+        }
+        | Effect::Grow { factor: range, .. } => Some(*range),
         Effect::Deploy { .. }
         | Effect::CorruptPod { .. }
         | Effect::ScaleTo { .. }

@@ -38,6 +38,7 @@ enum Phase {
     BackOff {
         until: Timestamp,
     },
+    Evicted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,6 +96,16 @@ impl Container {
         matches!(self.phase, Phase::Ready | Phase::Starting { .. })
     }
 
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.phase == Phase::Evicted
+    }
+
+    /// The kubelet ends it for good, to get its node's disk back.
+    pub(crate) fn evict(&mut self, now: Timestamp) {
+        self.end(now, 137, "Error");
+        self.phase = Phase::Evicted;
+    }
+
     /// What becomes of it at `now`.
     pub(crate) fn step(&mut self, now: Timestamp, fate: &Fate<'_>) -> Step {
         match self.phase {
@@ -108,7 +119,7 @@ impl Container {
                 self.restarts += 1;
                 self.run(now, fate)
             }
-            Phase::Unpullable | Phase::BackOff { .. } => Step::Same,
+            Phase::Unpullable | Phase::BackOff { .. } | Phase::Evicted => Step::Same,
             Phase::Starting { .. } | Phase::Ready if fate.out_of_memory => {
                 self.end(now, 137, "OOMKilled")
             }
@@ -189,6 +200,13 @@ impl Container {
             condition
         };
         let pulled = self.phase != Phase::Unpullable;
+        let last = self.last.map_or_else(
+            || json!({}),
+            |end| {
+                json!({"terminated": {"exitCode": end.code, "reason": end.reason,
+                "startedAt": stamp(end.started), "finishedAt": stamp(end.at)}})
+            },
+        );
         let running = || json!({"running": {"startedAt": self.started.map(stamp)}});
         let state = match self.phase {
             Phase::New => json!({"waiting": {"reason": "ContainerCreating"}}),
@@ -200,14 +218,8 @@ impl Container {
                 json!({"waiting": {"reason": "CrashLoopBackOff",
                     "message": format!("back-off {wait}s restarting failed container")}})
             }
+            Phase::Evicted => last.clone(),
         };
-        let last = self.last.map_or_else(
-            || json!({}),
-            |end| {
-                json!({"terminated": {"exitCode": end.code, "reason": end.reason,
-                "startedAt": stamp(end.started), "finishedAt": stamp(end.at)}})
-            },
-        );
         let statuses: Vec<Value> = containers
             .iter()
             .enumerate()
@@ -226,8 +238,13 @@ impl Container {
                 })
             })
             .collect();
-        json!({"status": {
-            "phase": if pulled && self.phase != Phase::New { "Running" } else { "Pending" },
+        let phase = match self.phase {
+            Phase::New | Phase::Unpullable => "Pending",
+            Phase::Starting { .. } | Phase::Ready | Phase::BackOff { .. } => "Running",
+            Phase::Evicted => "Failed",
+        };
+        let mut status = json!({"status": {
+            "phase": phase,
             "startTime": stamp(created),
             "podIP": address,
             "podIPs": [{"ip": address}],
@@ -237,7 +254,12 @@ impl Container {
                 condition("Ready", flag, &turned),
             ],
             "containerStatuses": statuses,
-        }})
+        }});
+        if self.is_evicted() {
+            status["status"]["reason"] = "Evicted".into();
+            status["status"]["message"] = "The node was low on resource: ephemeral-storage.".into();
+        }
+        status
     }
 }
 

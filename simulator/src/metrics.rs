@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::model::{BUCKETS, Spec};
-use crate::world::Pod;
+use crate::world::{DISK, Pod};
 
 /// A value of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,9 +19,13 @@ pub struct Sample {
 }
 
 /// The metrics with their types.
-const TYPES: [(&str, &str); 8] = [
+const TYPES: [(&str, &str); 12] = [
     ("container_cpu_usage_seconds_total", "counter"),
     ("container_memory_working_set_bytes", "gauge"),
+    ("container_fs_usage_bytes", "gauge"),
+    ("container_fs_limit_bytes", "gauge"),
+    ("container_network_receive_packets_total", "counter"),
+    ("container_network_receive_packets_dropped_total", "counter"),
     ("kube_pod_container_resource_limits", "gauge"),
     ("http_requests_total", "counter"),
     ("http_request_duration_seconds", "histogram"),
@@ -58,6 +62,23 @@ pub(crate) fn samples(pod: &Pod, spec: &Spec, samples: &mut Vec<Sample>) {
         std::slice::from_ref(&container),
         process.memory.floor(),
     );
+    // cAdvisor's limit of a container's files is the size of the filesystem that they are on.
+    for (name, bytes) in [
+        ("container_fs_usage_bytes", process.filled.floor()),
+        ("container_fs_limit_bytes", DISK),
+    ] {
+        add(name, std::slice::from_ref(&container), bytes);
+    }
+    let interface = ("interface", "eth0".into());
+    for (name, packets) in [
+        ("container_network_receive_packets_total", counters.packets),
+        (
+            "container_network_receive_packets_dropped_total",
+            counters.dropped,
+        ),
+    ] {
+        add(name, std::slice::from_ref(&interface), packets.floor());
+    }
     for (resource, limit) in [("cpu", process.cpu_limit), ("memory", process.memory_limit)] {
         let labels = [container.clone(), ("resource", resource.into())];
         add("kube_pod_container_resource_limits", &labels, limit);

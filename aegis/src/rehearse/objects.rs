@@ -5,13 +5,13 @@ use aegis_schemas::{Signal, Timestamp};
 use aegis_simulator::api::{Api, Changed};
 
 /// Follows the objects of a cluster.
-pub(super) struct Objects {
-    pub(super) catalogue: Catalogue,
+pub(crate) struct Objects {
+    pub(crate) catalogue: Catalogue,
     version: Option<u64>,
 }
 
 impl Objects {
-    pub(super) const fn new(catalogue: Catalogue) -> Self {
+    pub(crate) const fn new(catalogue: Catalogue) -> Self {
         Self {
             catalogue,
             version: None,
@@ -19,12 +19,12 @@ impl Objects {
     }
 
     /// The version of the cluster that was read last.
-    pub(super) const fn version(&self) -> Option<u64> {
+    pub(crate) const fn version(&self) -> Option<u64> {
         self.version
     }
 
     /// What changed since the last time.
-    pub(super) fn news(&mut self, api: &Api, now: Timestamp) -> Vec<Signal> {
+    pub(crate) fn news(&mut self, api: &Api, now: Timestamp) -> Vec<Signal> {
         let version = api.version();
         if self.version == Some(version) {
             return Vec::new();

@@ -11,7 +11,7 @@ const SOURCE: &str = "scrape/simulation";
 
 /// Maps samples.
 #[derive(Default)]
-pub(super) struct Samples {
+pub(crate) struct Samples {
     mapper: Mapper,
     layout: Option<Layout>,
 }
@@ -25,7 +25,7 @@ struct Layout {
 
 impl Samples {
     /// Batches of a moment in the past, from which the scorer only learns.
-    pub(super) fn past(
+    pub(crate) fn past(
         &mut self,
         catalogue: &Catalogue,
         at: Timestamp,
@@ -42,7 +42,7 @@ impl Samples {
 
     /// The batches of this moment, ready to be scored; their sequences are the caller's to set. Also
     /// who calls somebody new.
-    pub(super) fn now(
+    pub(crate) fn now(
         &mut self,
         catalogue: &Catalogue,
         version: Option<u64>,

@@ -225,6 +225,14 @@ fn pods_that_fail(case: &Case<'_>) -> Option<Diagnosis> {
             vec![pull.text.clone()],
         ));
     }
+    if let Some(evicted) = case.get(Kind::Evicted) {
+        return Some(case.diagnosis(
+            FailureKind::DiskPressure,
+            CauseKind::ExhaustedResource,
+            900,
+            vec![evicted.text.clone()],
+        ));
+    }
     if let Some(oom) = case.get(Kind::OutOfMemory) {
         return Some(out_of_memory(case, oom));
     }
@@ -318,6 +326,22 @@ fn out_of_resources(case: &Case<'_>) -> Option<Diagnosis> {
                 vec![memory.text.clone()],
             ),
         });
+    }
+    if let Some(disk) = case.get(Kind::Disk) {
+        return Some(case.diagnosis(
+            FailureKind::DiskPressure,
+            CauseKind::ExhaustedResource,
+            800,
+            vec![disk.text.clone()],
+        ));
+    }
+    if let Some(loss) = case.get(Kind::PacketLoss) {
+        return Some(case.diagnosis(
+            FailureKind::NetworkLoss,
+            CauseKind::Itself,
+            800,
+            vec![loss.text.clone()],
+        ));
     }
     let cpu = case.get(Kind::Cpu)?;
     if let Some(taken) = replicas_taken(case, FailureKind::CpuSaturation, cpu) {

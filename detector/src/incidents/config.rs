@@ -18,6 +18,10 @@ pub struct Materiality {
     pub cpu_utilisation: f64,
     /// Memory as a share of the limit.
     pub memory_utilisation: f64,
+    /// What a pod wrote as a share of its node's disk.
+    pub disk_utilisation: f64,
+    /// Share of packets that are dropped.
+    pub packet_loss: f64,
     /// Share of answers that are errors.
     pub error_ratio: f64,
     /// Latency as a multiple of what is usual.
@@ -35,6 +39,8 @@ impl Default for Materiality {
         Self {
             cpu_utilisation: 0.8,
             memory_utilisation: 0.85,
+            disk_utilisation: 0.5,
+            packet_loss: 0.01,
             error_ratio: 0.03,
             latency_factor: 2.0,
             latency_seconds: 0.05,

@@ -187,3 +187,10 @@ pub(super) struct Pod {
     /// When it was first seen.
     pub(super) first_seen: Timestamp,
 }
+
+impl Pod {
+    /// Whether none of its containers will run again: its controller has made another pod in its place.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state.phase.as_str(), "Failed" | "Succeeded")
+    }
+}

@@ -29,6 +29,12 @@ pub(super) enum Kind {
     Cpu,
     /// Memory near the limit.
     Memory,
+    /// Pods were ended because their node is short of disk.
+    Evicted,
+    /// What it writes fills the disk.
+    Disk,
+    /// Packets are dropped.
+    PacketLoss,
     /// Answers are errors.
     Errors,
     /// Answers are slow.
@@ -69,6 +75,9 @@ impl Kind {
                 | Self::ScaledToZero
                 | Self::Cpu
                 | Self::Memory
+                | Self::Evicted
+                | Self::Disk
+                | Self::PacketLoss
         )
     }
 }
@@ -107,6 +116,7 @@ impl Symptom {
                     | Kind::NotReady
                     | Kind::Unschedulable
                     | Kind::ScaledToZero
+                    | Kind::Evicted
             ) {
                 EvidenceSource::ObjectState
             } else {
@@ -166,12 +176,13 @@ fn object_symptoms(
         return Vec::new();
     };
     let pods: Vec<(&Entity, &Pod)> = world.pods_of(entity).collect();
+    let ended: Vec<(&Entity, &Pod)> = world.ended_pods_of(entity).collect();
     // A state holds until the watch says otherwise, so it is as fresh as the watch is alive.
     let at = |pod: &Pod| {
         let stated = pod.unready_since.unwrap_or(pod.first_seen);
         stated.max(world.watch_alive)
     };
-    let gather = |kind: Kind, what: &str, of: &dyn Fn(&Pod) -> bool| {
+    let gather_from = |pods: &[(&Entity, &Pod)], kind, what: &str, of: &dyn Fn(&Pod) -> bool| {
         let hit: Vec<&(&Entity, &Pod)> = pods.iter().filter(|(_, pod)| of(pod)).collect();
         let newest = hit.iter().max_by_key(|(_, pod)| at(pod))?;
         let names: Vec<&str> = hit.iter().map(|(pod, _)| pod.name.as_str()).collect();
@@ -191,6 +202,8 @@ fn object_symptoms(
             ),
         })
     };
+    let gather = |kind, what: &str, of: &dyn Fn(&Pod) -> bool| gather_from(&pods, kind, what, of);
+    let evicted = |pod: &Pod| world.has_problem(entity, pod, "DiskPressure");
     let oom = |pod: &Pod| {
         pod.state
             .terminated
@@ -201,6 +214,12 @@ fn object_symptoms(
                 || (!pod.state.ready && pod.state.waiting.is_some()))
     };
     let mut found: Vec<Symptom> = [
+        gather_from(
+            &ended,
+            Kind::Evicted,
+            "that failed are on a node under disk pressure",
+            &evicted,
+        ),
         gather(Kind::ImagePull, "cannot pull their image", &is_image_pull),
         gather(Kind::OutOfMemory, "were killed for their memory", &oom),
         gather(Kind::CrashLoop, "crash in a loop", &|pod| {
@@ -280,7 +299,6 @@ pub(super) fn restarts_within(pod: &Pod, now: Timestamp, window: u64) -> usize {
 fn unready_for(pod: &Pod, now: Timestamp, grace: u64) -> bool {
     pod.unready_since
         .is_some_and(|since| now.since(since) > seconds(grace))
-        && pod.state.phase != "Succeeded"
 }
 
 /// What one blamed feature means, if its size matters to anybody.
@@ -307,6 +325,22 @@ fn metric_symptom(config: &Config, episode: &Episode, blame: &Blame) -> Option<S
             Kind::Memory,
             format!(
                 "memory at {} of its limit, usually {}",
+                percent(value),
+                percent(expected)
+            ),
+        ),
+        "disk_utilisation" if up && value >= m.disk_utilisation => (
+            Kind::Disk,
+            format!(
+                "its files are {} of the disk, usually {}",
+                percent(value),
+                percent(expected)
+            ),
+        ),
+        "packet_loss" if up && value >= m.packet_loss => (
+            Kind::PacketLoss,
+            format!(
+                "{} of packets are dropped, usually {}",
                 percent(value),
                 percent(expected)
             ),

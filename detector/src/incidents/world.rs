@@ -157,17 +157,40 @@ impl World {
             .retain(|hash, _| known.contains(hash.as_str()));
     }
 
-    /// The pods of a workload that are not being deleted.
+    /// The pods of a workload that are neither being deleted nor over.
     pub(super) fn pods_of<'a>(
         &'a self,
         workload: &Entity,
     ) -> impl Iterator<Item = (&'a Entity, &'a Pod)> {
+        let all = self.all_pods_of(workload);
+        all.filter(|(_, pod)| !pod.state.deleting && !pod.is_over())
+    }
+
+    /// The pods of a workload that are over and still there: an eviction leaves its pod behind.
+    pub(super) fn ended_pods_of<'a>(
+        &'a self,
+        workload: &Entity,
+    ) -> impl Iterator<Item = (&'a Entity, &'a Pod)> {
+        let all = self.all_pods_of(workload);
+        all.filter(|(_, pod)| pod.state.phase == "Failed")
+    }
+
+    /// Whether the node of a pod of `workload` has that problem.
+    pub(super) fn has_problem(&self, workload: &Entity, pod: &Pod, problem: &str) -> bool {
+        let node =
+            pod.state.node.clone().map(|name| {
+                Entity::cluster_scoped(workload.cluster.clone(), EntityKind::Node, name)
+            });
+        node.and_then(|node| self.nodes.get(&node))
+            .is_some_and(|node| node.problems.iter().any(|one| one == problem))
+    }
+
+    fn all_pods_of<'a>(&'a self, workload: &Entity) -> impl Iterator<Item = (&'a Entity, &'a Pod)> {
         self.pods_of
             .get(workload)
             .into_iter()
             .flatten()
             .filter_map(|entity| Some((entity, self.pods.get(entity)?)))
-            .filter(|(_, pod)| !pod.state.deleting)
     }
 
     /// Who calls `entity`.

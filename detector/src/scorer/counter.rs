@@ -20,9 +20,11 @@ struct Last {
 
 /// Limits of one container; zero when unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Limits {
     pub(super) cpu: f64,
     pub(super) memory: f64,
+    pub(super) disk: f64,
 }
 
 /// What is remembered of one pod.

@@ -99,12 +99,13 @@ impl Reader {
                 pod.heard = at;
             }
         }
-        // Memory is not shared: the workload is as near to its limit as its fullest pod.
-        let used = |tally: &&Tally| tally.memory / tally.memory_limit;
-        let with_limit = pod_rows.values().filter(|tally| tally.memory_limit > 0.0);
-        if let Some(fullest) = with_limit.max_by(|a, b| used(a).total_cmp(&used(b))) {
-            self.row.memory = fullest.memory;
-            self.row.memory_limit = fullest.memory_limit;
+        // Memory and disk are not shared: the workload is as near to its limit as its fullest pod.
+        let of_pods = |part: fn(&Tally) -> (f64, f64)| fullest(pod_rows.values().map(part));
+        if let Some(memory) = of_pods(|tally| (tally.memory, tally.memory_limit)) {
+            (self.row.memory, self.row.memory_limit) = memory;
+        }
+        if let Some(disk) = of_pods(|tally| (tally.disk, tally.disk_limit)) {
+            (self.row.disk, self.row.disk_limit) = disk;
         }
         self.sums.fade_and_add(keep, &self.row);
     }
@@ -160,6 +161,12 @@ impl Reader {
     }
 }
 
+/// What is used and its limit, where that is the largest part.
+fn fullest(parts: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
+    let with_limit = parts.filter(|(_, limit)| *limit > 0.0);
+    with_limit.max_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)))
+}
+
 /// Adds one sample to the sums of the workload and of its pod.
 fn take(
     pod: &mut Pod,
@@ -183,14 +190,31 @@ fn take(
             }
             return;
         }
-        Role::Memory => {
-            let limit = pod.limits(one.container).memory;
+        Role::DiskLimit => {
+            if let Some(limits) = pod.limit(one.container, room) {
+                limits.disk = value;
+            }
+            return;
+        }
+        Role::Memory | Role::Disk => {
+            let limits = pod.limits(one.container);
+            let is_memory = one.role == Role::Memory;
+            let limit = if is_memory {
+                limits.memory
+            } else {
+                limits.disk
+            };
             // A gauge is weighed by the time that it stands for; the first row has none.
             let weight = if span > 0.0 { span } else { 1.0 };
             if limit > 0.0 {
                 for tally in [all, own] {
-                    tally.memory += value * weight;
-                    tally.memory_limit += limit * weight;
+                    let (used, most) = if is_memory {
+                        (&mut tally.memory, &mut tally.memory_limit)
+                    } else {
+                        (&mut tally.disk, &mut tally.disk_limit)
+                    };
+                    *used += value * weight;
+                    *most += limit * weight;
                 }
             }
             return;
@@ -234,6 +258,8 @@ fn count(tally: &mut Tally, role: Role<'_>, by: f64) {
             }
         }
         Role::Bucket { le } => tally.bucket(le, by),
+        Role::Packets => tally.packets += by,
+        Role::Dropped => tally.dropped += by,
         Role::LatencySum => tally.latency += by,
         Role::LatencyCount => tally.timed += by,
         Role::Calls { peer, error } => {
@@ -254,7 +280,12 @@ fn count(tally: &mut Tally, role: Role<'_>, by: f64) {
                 calls.timed += by;
             }
         }
-        Role::Cpu | Role::Memory | Role::CpuLimit | Role::MemoryLimit => {}
+        Role::Cpu
+        | Role::Memory
+        | Role::Disk
+        | Role::CpuLimit
+        | Role::MemoryLimit
+        | Role::DiskLimit => {}
     }
 }
 

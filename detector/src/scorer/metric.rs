@@ -29,8 +29,8 @@ struct Scale {
 impl Scale {
     fn of(feature: &str) -> Self {
         let (log, floor) = match feature {
-            "cpu_utilisation" | "memory_utilisation" => (None, 0.02),
-            "error_ratio" | "call_error_ratio" => (None, 0.005),
+            "cpu_utilisation" | "memory_utilisation" | "disk_utilisation" => (None, 0.02),
+            "error_ratio" | "call_error_ratio" | "packet_loss" => (None, 0.005),
             "request_rate" => (Some(0.5), 0.05),
             // The slowest hundredth jumps between the bounds of the histogram.
             "latency_p99" => (Some(0.005), 0.1),

@@ -13,6 +13,14 @@ pub(super) enum Role<'a> {
     CpuLimit,
     /// Bytes that a container may use.
     MemoryLimit,
+    /// Bytes that a container has written to its node's disk.
+    Disk,
+    /// The size of the filesystem that they are on.
+    DiskLimit,
+    /// Packets received.
+    Packets,
+    /// Packets that came and were dropped.
+    Dropped,
     /// Requests answered, and whether with an error of the server.
     Requests { error: bool },
     /// Requests answered within that many seconds.
@@ -40,6 +48,10 @@ impl<'a> Role<'a> {
         Some(match series.metric.as_str() {
             "container_cpu_usage_seconds_total" if is_container => Self::Cpu,
             "container_memory_working_set_bytes" if is_container => Self::Memory,
+            "container_fs_usage_bytes" if is_container => Self::Disk,
+            "container_fs_limit_bytes" if is_container => Self::DiskLimit,
+            "container_network_receive_packets_total" => Self::Packets,
+            "container_network_receive_packets_dropped_total" => Self::Dropped,
             "kube_pod_container_resource_limits" => match label("resource")? {
                 "cpu" => Self::CpuLimit,
                 "memory" => Self::MemoryLimit,
@@ -75,12 +87,16 @@ impl<'a> Role<'a> {
             Self::Calls { .. } => 8,
             Self::CallSum { .. } => 9,
             Self::CallCount { .. } => 10,
+            Self::Disk => 11,
+            Self::DiskLimit => 12,
+            Self::Packets => 13,
+            Self::Dropped => 14,
         }
     }
 
     /// Whether it is a limit: limits are read before what is measured against them.
     pub(super) const fn is_limit(self) -> bool {
-        matches!(self, Self::CpuLimit | Self::MemoryLimit)
+        matches!(self, Self::CpuLimit | Self::MemoryLimit | Self::DiskLimit)
     }
 }
 

@@ -11,6 +11,8 @@ const MAX_BOUNDS: usize = 32;
 /// Fewer answers than these say nothing about a share or a mean, or about the slowest hundredth.
 const MIN_ANSWERS: f64 = 4.0;
 const MIN_FOR_P99: f64 = 20.0;
+/// Fewer packets say nothing about the share that is lost.
+const MIN_PACKETS: f64 = 50.0;
 /// A few calls are slow or fail together whenever one answer is: fewer than these say nothing of a peer.
 const MIN_CALLS: f64 = 10.0;
 
@@ -25,11 +27,16 @@ pub(super) struct Calls {
 
 /// Sums over a span of time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Tally {
     pub(super) cpu: f64,
     pub(super) cpu_limit: f64,
     pub(super) memory: f64,
     pub(super) memory_limit: f64,
+    pub(super) disk: f64,
+    pub(super) disk_limit: f64,
+    pub(super) packets: f64,
+    pub(super) dropped: f64,
     pub(super) requests: f64,
     pub(super) errors: f64,
     /// The span in which `requests` were counted.
@@ -78,6 +85,10 @@ impl Tally {
             (&mut self.cpu_limit, now.cpu_limit),
             (&mut self.memory, now.memory),
             (&mut self.memory_limit, now.memory_limit),
+            (&mut self.disk, now.disk),
+            (&mut self.disk_limit, now.disk_limit),
+            (&mut self.packets, now.packets),
+            (&mut self.dropped, now.dropped),
             (&mut self.requests, now.requests),
             (&mut self.errors, now.errors),
             (&mut self.span, now.span),
@@ -112,6 +123,10 @@ impl Tally {
             &mut self.cpu_limit,
             &mut self.memory,
             &mut self.memory_limit,
+            &mut self.disk,
+            &mut self.disk_limit,
+            &mut self.packets,
+            &mut self.dropped,
             &mut self.requests,
             &mut self.errors,
             &mut self.span,
@@ -145,6 +160,9 @@ impl Tally {
             self.memory_limit,
             0.0,
         );
+        ratio("disk_utilisation", None, self.disk, self.disk_limit, 0.0);
+        let packets = self.packets + self.dropped;
+        ratio("packet_loss", None, self.dropped, packets, MIN_PACKETS);
         ratio("request_rate", None, self.requests, self.span, 0.0);
         ratio("error_ratio", None, self.errors, self.requests, MIN_ANSWERS);
         ratio("latency_mean", None, self.latency, self.timed, MIN_ANSWERS);

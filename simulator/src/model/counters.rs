@@ -19,6 +19,10 @@ pub(crate) struct Counters {
     pub(crate) seconds: f64,
     /// Requests that took at most the bound.
     pub(crate) within: [f64; BUCKETS.len()],
+    /// Packets that it received.
+    pub(crate) packets: f64,
+    /// Packets that its interface dropped.
+    pub(crate) dropped: f64,
     /// One for each workload that it calls.
     pub(crate) calls: Vec<Calls>,
 }
@@ -39,6 +43,8 @@ impl Counters {
             failed: 0.0,
             seconds: 0.0,
             within: [0.0; BUCKETS.len()],
+            packets: 0.0,
+            dropped: 0.0,
             calls: vec![Calls::default(); calls],
         }
     }

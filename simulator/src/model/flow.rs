@@ -1,11 +1,16 @@
 //! One moment of all workloads: requests down the call graph, results up.
 
+use super::loss::{PACKETS, Waits};
 use super::{Process, Spec};
 
 /// No answer takes longer: callers give up.
-const TIMEOUT: f64 = 5.0;
+pub(super) const TIMEOUT: f64 = 5.0;
 /// How long it takes to learn that nobody listens.
 const REFUSED: f64 = 0.003;
+/// Idle connections, probes and acknowledgements, packets per second.
+const CHATTER: f64 = 4.0;
+/// How long a container takes to use all the memory that it needs beyond what it starts with, seconds.
+const WARMING: f64 = 30.0;
 /// From this share of its CPU limit on, a queue no longer grows: it overflows.
 const FULL: f64 = 0.95;
 
@@ -20,6 +25,12 @@ pub(crate) struct Conditions {
     pub(crate) cpu: f64,
     /// Share of answers that fail.
     pub(crate) errors: f64,
+    /// Share of packets to and from it that are lost.
+    pub(crate) loss: f64,
+    /// Whether its own interfaces lose and count them.
+    pub(crate) loss_counted: bool,
+    /// Memory without requests, as a multiple.
+    pub(crate) memory: f64,
 }
 
 impl Default for Conditions {
@@ -29,6 +40,9 @@ impl Default for Conditions {
             slow: 1.0,
             cpu: 1.0,
             errors: 0.0,
+            loss: 0.0,
+            loss_counted: false,
+            memory: 1.0,
         }
     }
 }
@@ -90,10 +104,23 @@ impl Flow<'_> {
                 1.0
             };
             for edge in &spec.calls {
-                demand[edge.to] += demand[place] * served * edge.per_request;
+                // Of calls that are given up, every second one was never heard.
+                let heard = 1.0 - self.waits(place, edge.to).given_up() / 2.0;
+                demand[edge.to] += demand[place] * served * edge.per_request * heard;
             }
         }
         demand
+    }
+
+    /// What is waited for when `caller` calls `callee`.
+    fn waits(&self, caller: usize, callee: usize) -> Waits {
+        let kept = [caller, callee].map(|place| 1.0 - self.conditions[place].loss);
+        let loss = 1.0 - kept[0] * kept[1];
+        if loss > 0.0 {
+            Waits::of(loss)
+        } else {
+            Waits::NONE
+        }
     }
 
     /// Connections to each workload as a share of what it can serve.
@@ -120,7 +147,6 @@ impl Flow<'_> {
         pods: &mut [Vec<&mut Process>],
         callees: &[Health],
     ) -> Health {
-        let spec = &self.specs[place];
         let ready = pods[place].iter().filter(|pod| pod.ready).count();
         let mut sum = Health::default();
         for pod in &mut pods[place] {
@@ -133,7 +159,7 @@ impl Flow<'_> {
             } else {
                 0.0
             };
-            self.pod(spec, &self.conditions[place], share, pressure, pod, callees);
+            self.pod(place, share, pressure, pod, callees);
             if pod.ready {
                 sum.rps += pod.health.rps;
                 sum.latency += pod.health.latency;
@@ -158,15 +184,8 @@ impl Flow<'_> {
         }
     }
 
-    fn pod(
-        &self,
-        spec: &Spec,
-        conditions: &Conditions,
-        share: f64,
-        pressure: f64,
-        pod: &mut Process,
-        callees: &[Health],
-    ) {
+    fn pod(&self, place: usize, share: f64, pressure: f64, pod: &mut Process, callees: &[Health]) {
+        let (spec, conditions) = (&self.specs[place], &self.conditions[place]);
         let draws = pod.draws.at(self.second);
         let [spread, work, pace, luck, heap] = [(); 5].map(|()| draws.normal());
         let behaviour = pod.behaviour.clone();
@@ -194,25 +213,46 @@ impl Flow<'_> {
         ] {
             well *= 1.0 - error.clamp(0.0, 1.0);
         }
+        let mut waits = Waits::NONE;
+        let mut exchanges = rps;
         for (edge, counted) in spec.calls.iter().zip(&mut pod.counters.calls) {
             let callee = &callees[edge.to];
-            let waited = callee.latency.min(TIMEOUT);
+            let of_call = self.waits(place, edge.to);
+            let waited = (callee.latency + of_call.mean()).min(TIMEOUT);
+            let failed = 1.0 - (1.0 - callee.error) * (1.0 - of_call.given_up());
             // Those that are turned away at the door call nobody.
             let count = rps * (1.0 - overflow) * edge.per_request * self.span;
-            counted.made(count, waited, callee.error);
-            latency += waited * edge.per_request;
+            counted.made(count, waited, failed);
+            exchanges += rps * (1.0 - overflow) * edge.per_request;
+            latency += callee.latency.min(TIMEOUT) * edge.per_request;
+            waits = waits.and(of_call, edge.per_request);
             if edge.essential {
-                well *= (1.0 - callee.error)
-                    .max(0.0)
-                    .powf(edge.per_request.min(1.0));
+                well *= (1.0 - failed).max(0.0).powf(edge.per_request.min(1.0));
             }
         }
         let latency = latency.clamp(0.0005, TIMEOUT);
-        let error = 1.0 - well;
+        let error = 1.0 - well.max(0.0);
         pod.counters.cpu_seconds += wanted.clamp(0.0, pod.cpu_limit) * self.span;
-        pod.counters.answer(rps * self.span, latency, error);
+        let count = rps * self.span;
+        for (share, delay) in waits.late().filter(|(share, _)| *share > 0.0) {
+            let latency = (latency + delay).min(TIMEOUT);
+            pod.counters.answer(count * share, latency, error);
+        }
+        if waits.given_up() > 0.0 {
+            let given_up = count * waits.given_up();
+            pod.counters.answer(given_up, TIMEOUT, error);
+        }
+        let latency = (latency + waits.mean()).min(TIMEOUT);
+        let packets = (exchanges * PACKETS / 2.0 + CHATTER) * self.span;
+        pod.counters.packets += packets * (1.0 - conditions.loss);
+        if conditions.loss_counted {
+            pod.counters.dropped += packets * conditions.loss;
+        }
         pod.leaked += (pod.leak + behaviour.leak * 1_048_576.0 / 60.0) * self.span;
-        let live = spec.base_memory + spec.memory_per_rps * rps;
+        pod.age += self.span;
+        pod.filled += pod.fill * self.span;
+        let grown = spec.base_memory * (conditions.memory - 1.0) * (pod.age / WARMING).min(1.0);
+        let live = spec.base_memory + grown + spec.memory_per_rps * rps;
         pod.memory = live * (1.0 + 0.005 * heap) + pod.leaked;
         pod.health = Health {
             rps,

@@ -5,6 +5,7 @@
 
 mod counters;
 mod flow;
+mod loss;
 mod spec;
 
 pub(crate) use counters::{BUCKETS, Counters};
@@ -35,6 +36,12 @@ pub(crate) struct Process {
     pub(crate) leaked: f64,
     /// Memory that it uses, bytes.
     pub(crate) memory: f64,
+    /// What a fault makes it write to its node's disk, bytes per second.
+    pub(crate) fill: f64,
+    /// What its container has written to its node's disk, bytes.
+    pub(crate) filled: f64,
+    /// How long its container has been running, seconds.
+    pub(crate) age: f64,
     /// How it fares at this moment.
     pub(crate) health: Health,
     /// What it has counted since its container started.
@@ -59,17 +66,22 @@ impl Process {
             leak: 0.0,
             leaked: 0.0,
             memory: 0.0,
+            fill: 0.0,
+            filled: 0.0,
+            age: 0.0,
             health: Health::default(),
             counters: Counters::new(calls),
             draws: Draws::new(seed, name),
         }
     }
 
-    /// A new container: counters and memory begin anew.
+    /// A new container: counters, memory and what it wrote begin anew.
     pub(crate) fn restart(&mut self) {
         self.counters = Counters::new(self.counters.calls.len());
         self.leaked = 0.0;
         self.memory = 0.0;
+        self.filled = 0.0;
+        self.age = 0.0;
         self.health = Health::default();
     }
 

@@ -9,7 +9,7 @@ use crate::{Error, quantity};
 const ACTS: [&str; 4] = ["restart_pod", "rollout_restart", "scale", "rollback"];
 
 impl Scenario {
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         self.faulty().map_err(Error::Scenario)
     }
 
@@ -112,6 +112,16 @@ impl Scenario {
             return Err(format!(
                 "there is no act `{act}`; acts are {}",
                 ACTS.join(", ")
+            ));
+        }
+        if let Effect::Deploy {
+            memory: Some(memory),
+            ..
+        } = &fault.effect
+            && quantity::parse(memory).is_none_or(|value| value <= 0.0)
+        {
+            return Err(format!(
+                "`memory` is not a quantity such as `256Mi`: `{memory}`"
             ));
         }
         if let Effect::Flap { on, off, .. } = fault.effect

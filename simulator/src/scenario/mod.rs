@@ -4,6 +4,7 @@
 
 mod check;
 mod fault;
+mod form;
 mod workload;
 
 use std::collections::BTreeMap;

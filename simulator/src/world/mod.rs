@@ -4,6 +4,7 @@
 //! says: who scales, rolls back or replaces changes what happens here.
 
 mod act;
+mod disk;
 mod kubelet;
 mod objects;
 mod oracle;
@@ -11,12 +12,14 @@ mod pod;
 mod traffic;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use serde_json::Value;
 
 pub use act::Act;
+pub(crate) use disk::DISK;
 pub(crate) use pod::Pod;
 
 use crate::Error;
@@ -52,6 +55,8 @@ pub struct World {
     acts: Vec<Act>,
     /// Pods that Aegis replaced since the cluster was read: their workloads' places and revisions.
     replaced: Vec<(usize, String)>,
+    /// Nodes that are short of disk.
+    pressed: BTreeMap<Arc<str>, disk::Pressed>,
     users: Vec<Draws>,
     history: History,
     now: Timestamp,
@@ -90,6 +95,7 @@ impl World {
             faults: Faults::new(&scenario, seed, start),
             acts: Vec::new(),
             replaced: Vec::new(),
+            pressed: BTreeMap::new(),
             users: users.collect(),
             history: History::default(),
             now,
@@ -156,6 +162,7 @@ impl World {
     pub async fn tick(&mut self, now: Timestamp) -> Result<bool, Error> {
         let mut wrote = self.begin_faults(now).await?;
         self.run_to(now);
+        wrote |= self.watch_disks().await?;
         wrote |= self.publish().await?;
         Ok(wrote)
     }

@@ -1,7 +1,5 @@
 //! Begins faults and judges from the live state whether they are healed.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde_json::{Map, json};
 
@@ -26,8 +24,8 @@ impl World {
                 .unwrap_or(0);
             let level = self.faults.begin(number, now, baseline);
             match self.faults.effect(number) {
-                Effect::Deploy { image, env, config } => {
-                    self.deploy(place, image.as_deref(), &env, &config).await?;
+                deploy @ Effect::Deploy { .. } => {
+                    self.deploy(place, &deploy).await?;
                     wrote = true;
                 }
                 Effect::ScaleTo { replicas } => {
@@ -38,6 +36,10 @@ impl World {
                 Effect::Leak { pods, .. } => {
                     let leak = level * 1_048_576.0 / 60.0;
                     self.hit(number, place, pods, |pod| pod.process.leak = leak);
+                }
+                Effect::Fill { pods, .. } => {
+                    let fill = level * 1_048_576.0 / 60.0;
+                    self.hit(number, place, pods, |pod| pod.process.fill = fill);
                 }
                 Effect::CorruptPod { exit_code, pods } => {
                     self.hit(number, place, pods, |pod| pod.corrupt = Some(exit_code));
@@ -74,19 +76,27 @@ impl World {
     }
 
     /// What a person does who rolls out a change.
-    async fn deploy(
-        &self,
-        place: usize,
-        image: Option<&str>,
-        env: &BTreeMap<String, String>,
-        config: &BTreeMap<String, String>,
-    ) -> Result<(), Error> {
+    async fn deploy(&self, place: usize, change: &Effect) -> Result<(), Error> {
+        let Effect::Deploy {
+            image,
+            env,
+            config,
+            memory,
+        } = change
+        else {
+            return Ok(());
+        };
         let workload = &self.scenario.workloads[place];
         let main = &self.objects[place]["spec"]["template"]["spec"]["containers"][0];
         let mut container = Map::new();
         container.insert("name".to_owned(), main["name"].clone());
         if let Some(image) = image {
-            container.insert("image".to_owned(), image.into());
+            container.insert("image".to_owned(), image.as_str().into());
+        }
+        if let Some(memory) = memory {
+            let bytes = json!({"memory": memory});
+            let resources = json!({"limits": bytes, "requests": bytes});
+            container.insert("resources".to_owned(), resources);
         }
         if !env.is_empty() {
             container.insert("env".to_owned(), objects::env(env));
@@ -144,6 +154,7 @@ impl World {
                 || process.health.error > ERRORS
                 || process.memory > MEMORY * process.memory_limit
                 || process.leak > 0.0
+                || process.fill > 0.0
                 || pod.corrupt.is_some()
                 || !process.behaviour.is_good();
             if sick {

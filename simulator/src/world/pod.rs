@@ -30,6 +30,8 @@ pub(crate) struct Pod {
     pub(crate) address: String,
     /// Whether it has a node.
     pub(crate) scheduled: bool,
+    /// Its node's name, "" before it has one.
+    pub(crate) node: Arc<str>,
     /// Since when it is on its way out.
     pub(crate) terminating: Option<Timestamp>,
     pub(crate) container: Container,
@@ -98,6 +100,7 @@ impl Pod {
                 1 + mark / 16_384 % 254
             ),
             scheduled: false,
+            node: "".into(),
             terminating: None,
             container: Container::new(),
             process,
@@ -111,9 +114,11 @@ impl Pod {
 
     /// Takes in what others changed.
     pub(crate) fn see(&mut self, object: &Value, now: Timestamp) {
-        self.scheduled = object["spec"]["nodeName"]
-            .as_str()
-            .is_some_and(|node| !node.is_empty());
+        let node = object["spec"]["nodeName"].as_str().unwrap_or_default();
+        self.scheduled = !node.is_empty();
+        if *self.node != *node {
+            self.node = node.into();
+        }
         if object["metadata"]["deletionTimestamp"].is_string() && self.terminating.is_none() {
             self.terminating = Some(now);
             self.process.ready = false;
@@ -122,7 +127,7 @@ impl Pod {
 
     /// Whether it counts: it has not been told to go.
     pub(crate) fn is_staying(&self) -> bool {
-        self.terminating.is_none()
+        self.terminating.is_none() && !self.container.is_evicted()
     }
 
     /// How its version behaves.

@@ -1,0 +1,158 @@
+//! `aegis simulate incidents`: labelled incidents in virtual time, as `aegis backtest diagnose` reads them.
+//!
+//! Each is a small simulated cluster in which one thing goes wrong. Its samples take the way that they
+//! take in the product, through ingest's mapping into the scorer's features; what Kubernetes says of the
+//! objects stands beside them, as signals tell it.
+
+mod folder;
+mod play;
+mod state;
+
+use std::path::PathBuf;
+
+use aegis_simulator::labelled::{KINDS, Labelled};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::rehearse::seeds;
+
+/// Writes labelled incidents.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "A folder per incident: metrics.csv (timestamp,entity,metric,value), graph.csv (caller,callee) and\nincident.json (id, detected_at, symptom, kind, root_entity). The same seed and kind give the same bytes. The kind\n`unknown` is a failure that is none of the others: something to test with, not to train with.\n\nExamples:\n  aegis simulate incidents --output ./train --seeds 1-40\n  aegis simulate incidents --output ./test --seeds 1001-1010 --kinds all\n  aegis simulate incidents --output ./leaks --seeds 1-100 --kinds memory_leak,oom_limit_too_low"
+)]
+pub(super) struct Incidents {
+    /// The folder that incidents are written to.
+    #[arg(long, value_name = "FOLDER")]
+    output: PathBuf,
+    /// Which seeds: `7`, or `1-20`; each gives an incident of each kind.
+    #[arg(long, default_value = "1", value_parser = seeds)]
+    seeds: std::ops::RangeInclusive<u64>,
+    /// Which kinds, separated by commas; `known` are all but `unknown`, `all` are all.
+    #[arg(
+        long,
+        default_value = "known",
+        value_delimiter = ',',
+        value_name = "KIND"
+    )]
+    kinds: Vec<String>,
+}
+
+impl Incidents {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// When a kind is not known, or the folder cannot be written.
+    pub(super) async fn run(self) -> Result<()> {
+        let kinds = kinds(&self.kinds)?;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = self.seeds.clone().flat_map(|seed| {
+            let kinds = kinds.clone();
+            kinds.into_iter().map(move |kind| (kind, seed))
+        });
+        let mut jobs = jobs.peekable();
+        let mut running = tokio::task::JoinSet::new();
+        let mut written = 0_usize;
+        while jobs.peek().is_some() || !running.is_empty() {
+            while running.len() < workers
+                && let Some((kind, seed)) = jobs.next()
+            {
+                let output = self.output.clone();
+                running.spawn(async move {
+                    let drawn = Labelled::draw(kind, seed)
+                        .with_context(|| format!("there is no kind `{kind}`"))?;
+                    let seen = play::play(&drawn, seed).await?;
+                    folder::write(&output, &drawn, seed, &seen)
+                        .with_context(|| format!("cannot write below `{}`", output.display()))
+                });
+            }
+            if let Some(ended) = running.join_next().await {
+                ended??;
+                written += 1;
+            }
+        }
+        eprintln!("{written} incidents in `{}`", self.output.display());
+        Ok(())
+    }
+}
+
+/// The kinds that are asked for, in the order of [`KINDS`].
+fn kinds(asked: &[String]) -> Result<Vec<&'static str>> {
+    let is_known = |name: &str| matches!(name, "all" | "known") || KINDS.contains(&name);
+    if let Some(name) = asked.iter().find(|name| !is_known(name)) {
+        bail!("there is no kind `{name}`; kinds are {}", KINDS.join(", "));
+    }
+    let has = |name: &str| asked.iter().any(|one| one == name);
+    let wanted = |kind: &&str| has(kind) || has("all") || (has("known") && *kind != "unknown");
+    Ok(KINDS.into_iter().filter(wanted).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_named_alone_or_together() {
+        let of = |asked: &[&str]| {
+            let asked: Vec<String> = asked.iter().map(|one| (*one).to_owned()).collect();
+            kinds(&asked).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(&["known"]).map(|all| all.len()), Ok(KINDS.len() - 1));
+        assert_eq!(of(&["all"]), Ok(KINDS.to_vec()));
+        assert_eq!(
+            of(&["unknown", "crash_loop"]),
+            Ok(vec!["crash_loop", "unknown"])
+        );
+        assert!(of(&["flu"]).is_err_and(|text| text.contains("`flu`")));
+    }
+
+    #[tokio::test]
+    async fn an_incident_is_written_as_the_diagnosis_reads_it() -> Result<()> {
+        let (one, two) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        for folder in [&one, &two] {
+            let incidents = Incidents {
+                output: folder.path().to_owned(),
+                seeds: 3..=3,
+                kinds: vec!["error_spike".to_owned()],
+            };
+            incidents.run().await?;
+        }
+        let only = |folder: &tempfile::TempDir| -> Result<PathBuf> {
+            let entry = std::fs::read_dir(folder.path())?.next();
+            Ok(entry.context("a folder")??.path())
+        };
+        let (one, two) = (only(&one)?, only(&two)?);
+        for file in ["metrics.csv", "graph.csv", "incident.json"] {
+            let same = std::fs::read(one.join(file))? == std::fs::read(two.join(file))?;
+            assert!(same, "{file} differs from run to run");
+        }
+        let told: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(one.join("incident.json"))?)?;
+        assert_eq!(told["kind"], "error_spike");
+        assert!(
+            !told["id"].as_str().unwrap_or("error").contains("error"),
+            "the id tells the kind"
+        );
+        let root = told["root_entity"].as_str().context("a root")?;
+        let at = told["detected_at"].as_i64().context("a time")?;
+        let (mut before, mut after, mut last) = (0.0_f64, 0.0_f64, 0);
+        for row in csv::Reader::from_path(one.join("metrics.csv"))?.records() {
+            let row = row?;
+            let time: i64 = row[0].parse()?;
+            assert!(time >= last, "rows are in time");
+            last = time;
+            if &row[1] == root && &row[2] == "error_ratio" {
+                let side = if time < at - 900 {
+                    &mut before
+                } else {
+                    &mut after
+                };
+                *side = side.max(row[3].parse()?);
+            }
+        }
+        assert!(last > at, "nothing is told of the time after");
+        assert!(after > before, "{before} {after}");
+        Ok(())
+    }
+}
