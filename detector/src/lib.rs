@@ -10,8 +10,8 @@ pub mod diagnosis;
 pub mod forest;
 pub mod incidents;
 pub mod scorer;
-pub mod vector;
 pub mod univariate;
+pub mod vector;
 
 mod config;
 mod error;

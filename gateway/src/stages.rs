@@ -78,10 +78,11 @@ impl Stage {
         if lag >= f64::MAX {
             return "a stream lost messages: `aegis provision --new-epoch`".to_owned();
         }
-        format!(
-            "{lag:.1} s behind, {:.0} % of a stream waits, heard {heard:.0} s ago",
-            fill * 100.0
-        )
+        let waits = match (fill * 100.0).round() {
+            0.0 => String::new(),
+            percent => format!(", {percent} % of a stream waits"),
+        };
+        format!("{lag:.1} s behind{waits}, heard {heard:.0} s ago")
     }
 }
 
@@ -112,14 +113,18 @@ mod tests {
             Some(Seen {
                 health: Health {
                     lag_seconds,
-                    fill: 0.0,
+                    fill: 0.03,
                 },
                 age: Duration::from_secs(age),
             })
         };
         let table = [
             (None, false, "was never heard of"),
-            (seen(3, 0.2), true, "0.2 s behind"),
+            (
+                seen(3, 0.2),
+                true,
+                "0.2 s behind, 3 % of a stream waits, heard 3 s ago",
+            ),
             (seen(31, 0.2), false, "silent for 31 s"),
             (seen(3, 61.0), false, "61.0 s behind"),
             (seen(3, f64::INFINITY), false, "a stream lost messages"),

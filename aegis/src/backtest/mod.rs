@@ -1,11 +1,11 @@
 //! `aegis backtest`: the detector on data that is recorded already, without servers.
 
-pub mod plot;
-pub mod score;
-mod table;
 pub mod diagnose;
 pub mod incidents;
 pub mod model_file;
+pub mod plot;
+pub mod score;
+mod table;
 
 use anyhow::Result;
 use clap::Subcommand;

@@ -130,8 +130,8 @@ async fn parts(app: &App) -> Vec<Part> {
         }
         Err(error) => parts.insert(0, part("NATS", false, &error.to_string())),
     }
-    let listen = format!("{} pages and programs listen", app.live.listeners());
-    parts.push(part("this gateway", true, &listen));
+    let listen = format!("{} listen to events here", app.live.listeners());
+    parts.push(part("listeners", true, &listen));
     parts
 }
 
