@@ -1,6 +1,7 @@
 //! `aegis backtest`: the detector on data that is recorded already, without servers.
 
 pub mod diagnose;
+mod entity;
 pub mod incidents;
 pub mod model_file;
 pub mod plot;

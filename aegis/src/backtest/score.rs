@@ -4,10 +4,10 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aegis_detector::vector::Vector;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use super::entity::Entity;
 use super::table::Table;
 
 /// Bytes that are written at once.
@@ -57,17 +57,16 @@ impl Score {
 fn score(table: &mut Table, mut output: impl Write, is_live: bool) -> Result<()> {
     let written = "cannot write the scores";
     let metrics = table.metrics().to_vec();
-    let mut vector = Vector::new(metrics.len());
-    let mut blamed = Vec::new();
+    let mut entity = Entity::new(metrics.len());
     let mut progress = Progress::new();
     writeln!(output, "timestamp,score,anomaly,blame").context(written)?;
     while let Some(row) = table.next()? {
-        let judged = vector.look(row.at.as_second(), row.values);
+        let judged = entity.look(&row);
         let anomaly = u8::from(judged.anomaly);
         write!(output, "{},{},{anomaly}", row.stamp, judged.score).context(written)?;
-        vector.blame(&mut blamed);
+        let blamed = entity.blame();
         let mut before = ",";
-        for &metric in &blamed {
+        for &metric in blamed {
             write!(output, "{before}{}", metrics[metric]).context(written)?;
             before = ";";
         }

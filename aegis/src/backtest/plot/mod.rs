@@ -8,12 +8,12 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use aegis_detector::vector::Vector;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use self::episodes::Episodes;
 use self::thin::Thin;
+use super::entity::Entity;
 use super::table::Table;
 
 /// Draws a recorded series, how unusual it was, its episodes and their blame.
@@ -55,17 +55,13 @@ impl Plot {
 
 fn plot(table: &mut Table) -> Result<String> {
     let metrics = table.metrics().to_vec();
-    let mut vector = Vector::new(metrics.len());
+    let mut entity = Entity::new(metrics.len());
     let (mut thin, mut episodes) = (Thin::new(metrics.len()), Episodes::default());
     while let Some(row) = table.next()? {
+        let judged = entity.look(&row);
         let at = row.at.as_second();
-        let judged = vector.look(at, row.values);
         thin.add(at, row.values, judged.score);
-        episodes.add(at, judged, || {
-            let mut blamed = Vec::new();
-            vector.blame(&mut blamed);
-            blamed
-        });
+        episodes.add(at, judged, || entity.blame().to_vec());
     }
     ensure!(!thin.columns().is_empty(), "there are no rows to draw");
     Ok(page::render(&metrics, &thin, &episodes.finish()))
