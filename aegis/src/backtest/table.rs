@@ -190,7 +190,10 @@ fn value(cell: &str) -> Option<f64> {
 mod tests {
     use super::Table;
 
-    fn rows(text: &'static str) -> anyhow::Result<Vec<(String, i64, Vec<Option<f64>>)>> {
+    /// A row's time as it is written and in seconds, and its values.
+    type Cells = (String, i64, Vec<Option<f64>>);
+
+    fn rows(text: &'static str) -> anyhow::Result<Vec<Cells>> {
         let mut table = Table::read(Box::new(text.as_bytes()), None)?;
         let mut rows = Vec::new();
         while let Some(row) = table.next()? {

@@ -206,7 +206,7 @@ fn short(value: f64) -> String {
     if size != 0.0 && !(1e-3..1e6).contains(&size) {
         format!("{value:.2e}")
     } else {
-        format!("{:.4}", value)
+        format!("{value:.4}")
             .trim_end_matches('0')
             .trim_end_matches('.')
             .to_owned()
