@@ -1,10 +1,10 @@
 //! Scores of one metric, whatever its unit and however far apart its samples are.
 //!
-//! Eight voices each say how odd a value is: for the time of day and of the week ([`slots`]), among all
-//! values ([`density`]), against the level ([`level`]), after the one before it and for the recent mean
-//! ([`motion`]), as a shape ([`shape`]). Their units differ, so each is turned into -log10 of a tail
-//! probability against its own past ([`tail`]). Those are summed with equal weights, and the sum is
-//! compared with the peaks that this metric usually has ([`peaks`]).
+//! Seven voices each say how odd a value is: for the time of day and of the week ([`slots`]), among all
+//! deviations from the level ([`density`], [`level`]), after the value before it and for the recent mean
+//! ([`motion`]), as the end of a short and of a long stretch ([`shape`]). Their units differ, so each is
+//! turned into -log10 of a tail probability against its own past ([`tail`]). Those are summed with equal
+//! weights, and the sum is compared with the peaks that this metric usually has ([`peaks`]).
 //!
 //! No clock, no randomness: a verdict is a function of this value and of those before it. Scores do not
 //! change when the metric is scaled by a positive factor or shifted.
@@ -25,14 +25,17 @@ use self::{
 };
 
 /// How many voices there are.
-const VOICES: usize = 8;
+const VOICES: usize = 7;
+
+/// What is larger is no measurement, and its square no number.
+const LARGEST: f64 = 1e30;
 
 /// What a value is worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Verdict {
-    /// How odd it is, from 0: the sum of the voices' -log10 p, over the peaks that are usual here.
+    /// How odd it is: -log10 of the share of values that are as odd by chance, finite and not negative.
     pub score: f64,
-    /// Whether it is the peak of an anomaly, at one false alarm in about a thousand values.
+    /// Whether an anomaly begins or grows here, at about one false alarm in a thousand values.
     pub is_anomalous: bool,
 }
 
@@ -53,7 +56,7 @@ pub struct Univariate {
 
 impl Univariate {
     /// Looks at the next value, `None` if it is missing, and learns from it. `at_seconds` is its Unix
-    /// time. A missing value is not odd and teaches nothing; nor does one that is not finite.
+    /// time. A missing value is not odd and teaches nothing; nor does one that is no number or above 1e30.
     pub fn look(&mut self, at_seconds: i64, value: Option<f64>) -> Verdict {
         let Some(x) = value.and_then(|value| self.relative(value)) else {
             return Verdict::default();
@@ -65,7 +68,6 @@ impl Univariate {
             self.day.look(slots::of_day(at_seconds), x),
             self.week.look(slots::of_week(at_seconds), x),
             Some(self.density.look(deviation)),
-            Some(deviation.abs()),
             jump,
             drift,
             short,
@@ -78,13 +80,10 @@ impl Univariate {
         self.peaks.look(sum)
     }
 
-    /// The difference to the first value, if both are finite numbers.
+    /// The difference to the first value, if both are numbers that can be counted with.
     fn relative(&mut self, value: f64) -> Option<f64> {
-        if !value.is_finite() {
-            return None;
-        }
-        let x = value - *self.base.get_or_insert(value);
-        x.is_finite().then_some(x)
+        let is_number = value.abs() <= LARGEST;
+        is_number.then(|| value - *self.base.get_or_insert(value))
     }
 }
 

@@ -1,10 +1,10 @@
 //! How a sum of tails compares with the peaks that this metric usually has.
 //!
 //! A bursty metric peaks every day, a smooth one never: one threshold serves both only if each is
-//! measured against its own peaks. The largest sum of every hundred rows is a block maximum; its
-//! distribution is close to Gumbel's (Siffer et al., "Anomaly detection in streams with extreme value
-//! theory", KDD 2017, use its neighbour above a threshold). Mean and mean deviation of it are all that
-//! is learned, so that no label and no future value is needed.
+//! measured against its own peaks. The largest sum of every hundred rows is a block maximum, and block
+//! maxima follow Gumbel's distribution (Gumbel, "Statistics of Extremes", 1958; Siffer et al., KDD 2017,
+//! detect anomalies with its neighbour above a threshold). Its mean and mean deviation are learned from
+//! the blocks that are over: no label, no later value.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::Verdict;
 
 /// Rows of a block.
 const BLOCK: u32 = 100;
-/// What is known before anything was seen, worth so many blocks: a peak of four decades.
+/// What is known before anything was seen, worth so many blocks.
 const PRIOR_BLOCKS: f64 = 8.0;
 const PRIOR_PEAK: f64 = 4.0;
 const PRIOR_DEVIATION: f64 = 3.0;
@@ -20,10 +20,13 @@ const PRIOR_DEVIATION: f64 = 3.0;
 const RATE: f64 = 0.02;
 /// A peak of more than so many deviations teaches no more than that.
 const CLIP: f64 = 3.0;
-/// Added to the usual peak before a sum is divided by it: a peak of nothing is no measure.
-const SHRINK: f64 = 8.0;
-/// An anomaly is a peak that one block in ten has by chance: so many deviations above the mean.
-const ALARM: f64 = 1.67;
+/// Peaks that differ by less than a decade are the same.
+const LEAST_SCALE: f64 = 1.0;
+/// Euler's constant: how far a Gumbel distribution's mean is above its mode, in scales. Its mean
+/// deviation is one scale, but for a hundredth.
+const EULER: f64 = 0.577_215_664_901_532_9;
+/// An anomaly is what one row in a thousand is by chance.
+const ALARM: f64 = 3.0;
 /// It is only the first of its kind: it beats all sums of so many rows before it.
 const REST: u32 = 120;
 
@@ -57,9 +60,10 @@ impl Peaks {
     /// What `sum` is worth; then learns it.
     pub(super) fn look(&mut self, sum: f64) -> Verdict {
         let is_new = self.is_new_maximum(sum);
+        let score = self.unusual(sum);
         let verdict = Verdict {
-            score: SHRINK * sum / (self.mean + SHRINK),
-            is_anomalous: is_new && sum > self.mean + ALARM * self.deviation,
+            score,
+            is_anomalous: is_new && score >= ALARM,
         };
         self.top = self.top.max(sum);
         self.rows += 1;
@@ -67,6 +71,13 @@ impl Peaks {
             self.close_block();
         }
         verdict
+    }
+
+    /// -log10 of the share of rows that are as odd: those of a block share the chance of its maximum.
+    fn unusual(&self, sum: f64) -> f64 {
+        let scale = self.deviation + LEAST_SCALE;
+        let above_mode = (sum - self.mean) / scale + EULER;
+        (f64::from(BLOCK) * above_mode.exp()).ln_1p() / std::f64::consts::LN_10
     }
 
     fn close_block(&mut self) {
@@ -103,7 +114,7 @@ mod tests {
         }
         let (calm, bursty) = (calm.look(13.0), bursty.look(13.0));
         assert!(calm.is_anomalous && !bursty.is_anomalous);
-        assert!(calm.score > 1.5 * bursty.score);
+        assert!(calm.score > bursty.score + 1.0, "{calm:?} {bursty:?}");
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Shape {
         if self.unit == 0.0 {
             self.unit = x.abs() / START;
         }
-        while x.abs() > LIMIT * self.unit {
+        while self.unit > 0.0 && x.abs() > LIMIT * self.unit {
             self.unit *= 2.0;
             self.values.iter_mut().for_each(|value| *value /= 2);
         }

@@ -49,7 +49,7 @@ impl Default for Tail {
 }
 
 impl Tail {
-    /// -log10 p of `x`, which is 0 or more; then learns it.
+    /// -log10 p of `x`, which is finite and not negative; then learns it.
     pub(super) fn look(&mut self, x: f64) -> f64 {
         let mut score = 0.0;
         if x > 0.0 {
