@@ -24,7 +24,7 @@ const EVERY: Duration = Duration::from_millis(500);
 ///
 /// Writes CSV `timestamp,score,anomaly,blame`, a row for each row. The score is -log10 of how unusual the
 /// row is: 2 is the rarest hundredth. The anomaly is 1 where the score is above the threshold that keeps this
-/// series within its budget of episodes. The blame names metrics, the most surprising first.
+/// series within its budget of episodes; with a single metric, where an anomaly begins or grows. The blame names metrics, the most surprising first.
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Examples:\n  aegis backtest score --input node-7.csv > scores.csv\n  aegis backtest score --input node-7.csv | awk -F, '$3 == 1'\n  tail -n +1 -f live.csv | aegis backtest score --input -"

@@ -19,6 +19,8 @@ mod tail;
 
 use serde::{Deserialize, Serialize};
 
+use crate::vector::Judgement;
+
 use self::{
     density::Density, level::Level, motion::Motion, peaks::Peaks, shape::Shape, slots::Slots,
     tail::Tail,
@@ -30,16 +32,7 @@ const VOICES: usize = 7;
 /// What is larger is no measurement, and its square no number.
 const LARGEST: f64 = 1e30;
 
-/// What a value is worth.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Verdict {
-    /// How odd it is: -log10 of the share of values that are as odd by chance, finite and not negative.
-    pub score: f64,
-    /// Whether an anomaly begins or grows here, at about one false alarm in a thousand values.
-    pub is_anomalous: bool,
-}
-
-/// One metric and all that is known of its past, in about 6 KB.
+/// One metric and all that is known of its past.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Univariate {
     /// The first value. What is stored is relative to it, so that a large offset costs no digits.
@@ -55,11 +48,18 @@ pub struct Univariate {
 }
 
 impl Univariate {
-    /// Looks at the next value, `None` if it is missing, and learns from it. `at_seconds` is its Unix
+    /// Judges the next value by all before it, `None` if it is missing, then learns it. The score is
+    /// -log10 of the share of values that are as odd by chance; the anomaly begins or grows here, at
+    /// about one false alarm in a thousand values.
+    ///
+    /// `at_seconds` is its Unix
     /// time. A missing value is not odd and teaches nothing; nor does one that is no number or above 1e30.
-    pub fn look(&mut self, at_seconds: i64, value: Option<f64>) -> Verdict {
+    pub fn look(&mut self, at_seconds: i64, value: Option<f64>) -> Judgement {
         let Some(x) = value.and_then(|value| self.relative(value)) else {
-            return Verdict::default();
+            return Judgement {
+                score: 0.0,
+                anomaly: false,
+            };
         };
         let deviation = self.level.look(x);
         let (jump, drift) = self.motion.look(x);

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Verdict;
+use crate::vector::Judgement;
 
 /// Rows of a block.
 const BLOCK: u32 = 100;
@@ -58,19 +58,19 @@ impl Default for Peaks {
 
 impl Peaks {
     /// What `sum` is worth; then learns it.
-    pub(super) fn look(&mut self, sum: f64) -> Verdict {
+    pub(super) fn look(&mut self, sum: f64) -> Judgement {
         let is_new = self.is_new_maximum(sum);
         let score = self.unusual(sum);
-        let verdict = Verdict {
+        let judged = Judgement {
             score,
-            is_anomalous: is_new && score >= ALARM,
+            anomaly: is_new && score >= ALARM,
         };
         self.top = self.top.max(sum);
         self.rows += 1;
         if self.rows.is_multiple_of(BLOCK) {
             self.close_block();
         }
-        verdict
+        judged
     }
 
     /// -log10 of the share of rows that are as odd: those of a block share the chance of its maximum.
@@ -113,7 +113,7 @@ mod tests {
             bursty.look(if row % 90 == 0 { 12.0 } else { 0.5 });
         }
         let (calm, bursty) = (calm.look(13.0), bursty.look(13.0));
-        assert!(calm.is_anomalous && !bursty.is_anomalous);
+        assert!(calm.anomaly && !bursty.anomaly);
         assert!(calm.score > bursty.score + 1.0, "{calm:?} {bursty:?}");
     }
 
@@ -121,7 +121,7 @@ mod tests {
     fn an_anomaly_is_said_once_until_it_grows_or_the_rest_is_over() {
         let mut peaks = Peaks::default();
         let flags = |peaks: &mut Peaks, sum: f64, rows: u32| {
-            (0..rows).filter(|_| peaks.look(sum).is_anomalous).count()
+            (0..rows).filter(|_| peaks.look(sum).anomaly).count()
         };
         assert_eq!(flags(&mut peaks, 1.0, 50), 0);
         assert_eq!(flags(&mut peaks, 20.0, REST), 1);

@@ -16,8 +16,8 @@ const ALL_RATE: f64 = 0.005;
 /// Mean absolute deviations of a normal distribution in a standard deviation, halved: a slot's own
 /// deviation and that of all slots weigh the same.
 const HALF: f64 = 0.625;
-/// Visits after which a slot has something to say.
-const KNOWN: u8 = 2;
+/// Visits after which a slot has something to say: its deviation must be known too.
+const KNOWN: u8 = 4;
 
 /// The slot of a day that a Unix time falls into.
 pub(super) fn of_day(at_seconds: i64) -> usize {

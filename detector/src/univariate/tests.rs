@@ -36,14 +36,14 @@ fn what_would_be_usual_at_noon_is_odd_at_night() {
     let row = 48 * 21 + 36;
     rows[row].1 = 119.0;
     let mut metric = Univariate::default();
-    let verdicts: Vec<_> = rows
+    let judged: Vec<_> = rows
         .iter()
         .map(|(at, value)| metric.look(*at, Some(*value)))
         .collect();
-    let scores: Vec<_> = verdicts.iter().map(|verdict| verdict.score).collect();
+    let scores: Vec<_> = judged.iter().map(|judgement| judgement.score).collect();
     assert_eq!(oddest(&scores), row);
-    assert!(verdicts[row].is_anomalous);
-    let alarms = verdicts.iter().filter(|verdict| verdict.is_anomalous);
+    assert!(judged[row].anomaly);
+    let alarms = judged.iter().filter(|judgement| judgement.anomaly);
     assert!(alarms.count() <= 3);
 }
 
@@ -73,8 +73,8 @@ fn missing_values_are_not_odd_and_teach_nothing() {
     }
     let before = metric.clone();
     for missing in [None, Some(f64::NAN), Some(f64::INFINITY)] {
-        let verdict = metric.look(28 * DAY, missing);
-        assert!(verdict.score == 0.0 && !verdict.is_anomalous);
+        let judgement = metric.look(28 * DAY, missing);
+        assert!(judgement.score == 0.0 && !judgement.anomaly);
     }
     assert_eq!(metric, before);
 }
