@@ -13,8 +13,8 @@ const LONG: usize = 24;
 /// Which neighbour counts: one odd stretch seen before does not make the next one usual.
 const NEIGHBOUR: usize = 5;
 /// Values that are remembered, and how many more before the oldest are dropped.
-const MEMORY: usize = 2000;
-const SLACK: usize = 250;
+const MEMORY: usize = 1000;
+const SLACK: usize = 100;
 /// The first value that differs from the very first is so many units off it.
 const START: f64 = 16.0;
 /// Largest number of units that a byte holds.
