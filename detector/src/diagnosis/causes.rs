@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::case::Case;
+use super::case::{Case, Symptom};
 use super::{evidence::evidence, propagation::trace};
 
 /// An entity and how likely it is the cause: higher is likelier, else the number means nothing.
@@ -18,7 +18,7 @@ pub struct Cause {
 #[must_use]
 pub fn causes(case: &Case) -> Vec<Cause> {
     let scores = match &case.symptom {
-        Some(symptom) if !case.calls.is_empty() => {
+        Some(symptom) if is_traceable(case, symptom) => {
             let mut scores = trace(case, symptom);
             for entity in case.entities.keys() {
                 scores.entry(entity).or_insert(0.0);
@@ -28,6 +28,14 @@ pub fn causes(case: &Case) -> Vec<Cause> {
         _ => evidence(case),
     };
     ranked(scores)
+}
+
+/// Whether somebody else who is called is measured in the symptom's metric: a metric that only one entity
+/// has leads nowhere.
+fn is_traceable(case: &Case, symptom: &Symptom) -> bool {
+    let callees = case.calls.iter().map(|(_, callee)| callee);
+    let mut others = callees.filter(|callee| **callee != symptom.entity);
+    others.any(|callee| case.series(callee, &symptom.metric).is_some())
 }
 
 /// The highest score first; ties by name.

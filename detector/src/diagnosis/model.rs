@@ -140,13 +140,14 @@ impl Model {
     }
 }
 
-/// The names of all metrics.
+/// What all metrics are called.
 fn metrics(incidents: &[&Labelled]) -> Vec<String> {
-    let entities = incidents
-        .iter()
-        .flat_map(|known| known.case.entities.values());
-    let names: BTreeSet<&String> = entities.flat_map(BTreeMap::keys).collect();
-    names.into_iter().cloned().collect()
+    let mut names = BTreeSet::new();
+    for known in incidents {
+        let all = known.case.entities.values().flat_map(BTreeMap::keys);
+        names.extend(all.map(|metric| traits::family(&known.case, metric).to_owned()));
+    }
+    names.into_iter().collect()
 }
 
 /// A row for each entity of each incident; an incident is a group.

@@ -146,6 +146,16 @@ fn a_fall_of_availability_is_worse_and_a_rise_is_not() {
 }
 
 #[test]
+fn a_symptom_that_only_its_entity_is_measured_in_is_not_traced() {
+    let case = Place::new(5)
+        .with("front", "call_latency.back", 0.1, 3.0)
+        .with("back", "cpu", 0.2, 5.0)
+        .calls(&[("front", "back")])
+        .noticed("front", "call_latency.back");
+    assert_eq!(first(&case), "back");
+}
+
+#[test]
 fn a_model_names_kinds_and_causes_of_incidents_that_it_has_not_seen() {
     let model = Model::learn(&known(), SETTINGS).expect("incidents");
     for (kind, metric) in KINDS {
@@ -196,6 +206,31 @@ fn names_of_entities_mean_nothing() {
             .collect()
     };
     assert_eq!(scores(&before, &new_name), scores(&after, &str::to_owned));
+}
+
+#[test]
+fn a_metric_about_a_peer_means_the_same_whatever_the_peer_is_called() {
+    let incident = |seed: u64, peer: &str, kind: &str, by: f64| {
+        let metric = format!("call_latency.{peer}");
+        let place = Place::new(seed).with(peer, "cpu", 1.0, 1.0);
+        let place = place
+            .with("root", &metric, 0.1, by)
+            .with("root", "cpu", 1.0, 2.0);
+        Labelled {
+            case: place.case,
+            kind: kind.to_owned(),
+            root: "root".to_owned(),
+        }
+    };
+    let peers = ["a", "b", "c", "d", "e", "f"];
+    let known = (0..24).map(|seed| {
+        let (kind, by) = [("hot", 1.0), ("waiting", 4.0)][seed % 2];
+        incident(seed as u64, peers[seed % peers.len()], kind, by)
+    });
+    let model = Model::learn(&known.collect::<Vec<_>>(), SETTINGS).expect("incidents");
+    for (kind, by) in [("hot", 1.0), ("waiting", 4.0)] {
+        assert_eq!(model.answer(&incident(90, "new", kind, by).case).kind, kind);
+    }
 }
 
 #[test]

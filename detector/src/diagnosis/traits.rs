@@ -3,17 +3,26 @@
 
 use std::collections::BTreeMap;
 
-use super::case::Case;
-use super::change::{CAUTIOUS, Change, KEEN, change, squashed};
+use super::case::{Case, Series};
+use super::change::{CAUTIOUS, Change, Floor, KEEN, change, squashed};
 
 /// The floors that each metric is measured with.
-const FLOORS: [super::change::Floor; 2] = [CAUTIOUS, KEEN];
+const FLOORS: [Floor; 2] = [CAUTIOUS, KEEN];
 /// Numbers for each metric and floor.
 const EACH: usize = 6;
 
 /// How many numbers a row has.
 pub(super) const fn width(metrics: usize) -> usize {
     metrics * FLOORS.len() * EACH
+}
+
+/// What a metric is called whoever it is about: `call_latency.cart` of an incident with an entity `cart`
+/// is `call_latency`.
+pub(super) fn family<'a>(case: &Case, metric: &'a str) -> &'a str {
+    match metric.rsplit_once('.') {
+        Some((family, peer)) if case.entities.contains_key(peer) => family,
+        _ => metric,
+    }
 }
 
 /// A row of numbers for each entity, in order of their names. Metrics that an entity lacks are as if
@@ -25,13 +34,7 @@ pub(super) fn rows<'a>(case: &'a Case, metrics: &[String]) -> BTreeMap<&'a str, 
             let changes: Vec<(&str, Change)> = case
                 .entities
                 .iter()
-                .map(|(entity, series)| {
-                    let found = series.get(metric).and_then(|series| {
-                        let (before, since) = case.parted(series);
-                        change(&before, &since, floor)
-                    });
-                    (entity.as_str(), found.unwrap_or_default())
-                })
+                .map(|(entity, series)| (entity.as_str(), moved(case, series, metric, floor)))
                 .collect();
             let peaks = Crowd::new(changes.iter().map(|(_, change)| change.peak));
             let typicals = Crowd::new(changes.iter().map(|(_, change)| change.typical));
@@ -46,6 +49,24 @@ pub(super) fn rows<'a>(case: &'a Case, metrics: &[String]) -> BTreeMap<&'a str, 
         }
     }
     rows
+}
+
+/// The change of a metric; of one about several peers, the largest.
+fn moved(case: &Case, metrics: &BTreeMap<String, Series>, wanted: &str, floor: Floor) -> Change {
+    let own = metrics
+        .iter()
+        .filter(|(name, _)| family(case, name) == wanted);
+    let changes = own.filter_map(|(_, series)| {
+        let (before, since) = case.parted(series);
+        change(&before, &since, floor)
+    });
+    changes.fold(Change::default(), |most, next| {
+        if next.peak.abs() > most.peak.abs() {
+            next
+        } else {
+            most
+        }
+    })
 }
 
 /// How large one metric's moves are in all entities, as logarithms.
