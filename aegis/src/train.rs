@@ -62,7 +62,7 @@ fn print(quality: &Quality) {
     );
     println!("calibration error {:.3}", quality.calibration_error);
     println!("`unknown` below {:.3} of the votes", quality.unknown_below);
-    let better = if quality.cause_by_forest > quality.cause_by_rules {
+    let better = if quality.forest_ranks_better() {
         "forest"
     } else {
         "rules"

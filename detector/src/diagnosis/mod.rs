@@ -1,6 +1,6 @@
 //! One incident in, its kind and the ranking of its causes out.
 //!
-//! Causes are ranked by rules ([`evidence`], and [`propagation`] where calls and the symptom are known)
+//! Causes are ranked by rules (`evidence`, and `propagation` where calls and the symptom are known)
 //! until there are incidents to learn from; kinds are learnt only. What is learnt is a [`Model`]: plain
 //! data without a clock or a name of an entity.
 

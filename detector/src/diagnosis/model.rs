@@ -33,10 +33,6 @@ pub struct Model {
     kinds: Vec<String>,
     forest: Forest,
     confidence: Confidence,
-    /// The least highest share that is answered.
-    answered: f64,
-    /// Whether the forest ranks causes better than the rules do.
-    ranks: bool,
     quality: Quality,
 }
 
@@ -81,16 +77,13 @@ impl Model {
             .iter()
             .map(|trial| (trial.shares.clone(), trial.kind))
             .collect();
-        let shares: Vec<f64> = tests.iter().map(|(shares, _)| highest(shares)).collect();
-        let answered = quantile(&shares, UNANSWERED);
-        let quality = Quality::of(&trials, &kinds, answered);
+        let highest: Vec<f64> = tests.iter().map(|(shares, _)| highest(shares)).collect();
+        let quality = Quality::of(&trials, &kinds, quantile(&highest, UNANSWERED));
         Some(Self {
             metrics,
             kinds,
             forest: grown.forest,
             confidence: Confidence::learn(&tests),
-            answered,
-            ranks: quality.cause_by_forest > quality.cause_by_rules,
             quality,
         })
     }
@@ -109,11 +102,11 @@ impl Model {
         );
         let most = highest(&shares);
         let first = shares.iter().position(|share| *share >= most);
-        let kind = first.filter(|_| most > 0.0 && most >= self.answered);
+        let kind = first.filter(|_| most > 0.0 && most >= self.quality.unknown_below);
         Answer {
             kind: kind.map_or(UNKNOWN, |kind| &self.kinds[kind]).to_owned(),
             confidence: self.confidence.of(&shares),
-            ranking: if self.ranks {
+            ranking: if self.quality.forest_ranks_better() {
                 let votes = votes.into_iter();
                 ranked(
                     votes

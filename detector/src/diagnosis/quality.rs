@@ -40,6 +40,12 @@ pub struct Quality {
 }
 
 impl Quality {
+    /// Whether the forest ranks causes better than the rules do: the better one is used.
+    #[must_use]
+    pub fn forest_ranks_better(&self) -> bool {
+        self.cause_by_forest > self.cause_by_rules
+    }
+
     /// Of those trials.
     pub(super) fn of(trials: &[Trial], kinds: &[String], unknown_below: f64) -> Self {
         let said: Vec<(usize, Option<usize>)> = trials

@@ -3,14 +3,13 @@
 
 /// A stream of random numbers.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Dice {
     /// The stream of that number under that seed.
-    #[must_use]
-    pub const fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) const fn new(seed: u64, stream: u64) -> Self {
         Self(mixed(mixed(seed).wrapping_add(stream.wrapping_mul(STEP))))
     }
 
@@ -24,7 +23,7 @@ impl Dice {
     /// # Panics
     ///
     /// When `bound` is 0.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         assert!(bound > 0, "nothing is below 0");
         // The high half of the product: even to within bound / 2^64 (Lemire 2019).
         ((u128::from(self.draw()) * bound as u128) >> 64) as usize

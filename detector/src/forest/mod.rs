@@ -11,7 +11,7 @@ mod tree;
 
 use serde::{Deserialize, Serialize};
 
-pub use dice::Dice;
+pub(crate) use dice::Dice;
 use grow::Grower;
 use tree::Tree;
 
