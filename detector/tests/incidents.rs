@@ -10,12 +10,13 @@ use std::time::Duration;
 use aegis_detector::incidents::{Config, Core};
 use aegis_schemas::pipeline::{Core as _, Input, Origin, Output};
 use aegis_schemas::signal::{
-    Calls, Change, ContainerSpec, Heartbeat, PodState, Revision, Terminated, WorkloadState,
+    Calls, Change, ContainerSpec, Heartbeat, NodeState, PodState, Revision, Terminated,
+    WorkloadState,
 };
 use aegis_schemas::{
     Action, Anomaly, AnomalyPhase, Assessment, AssessmentVerdict, Blame, CauseKind, Cluster,
     Command, CommandBody, Entity, EntityKind, EpisodeId, Event, EventId, FailureKind,
-    FeedbackVerdict, Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase,
+    FeedbackVerdict, Forecast, Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase,
     Recommendation, RefusalCode, Signal, SignalBody, Timestamp, Warrant, WarrantTarget,
     signature::{DECISION_TYPE, Envelope, Key},
 };
@@ -272,6 +273,7 @@ fn blame(feature: &str, value: f64, expected: f64) -> Blame {
         value,
         expected,
         deviation: 12.0,
+        forecast: None,
     }
 }
 
@@ -455,6 +457,74 @@ fn replicas_that_somebody_took_away_are_given_back() {
         let cause = incident.causes[0].kind;
         assert_eq!(cause == CauseKind::RecentChange, given_back, "{by} {now}");
     }
+}
+
+/// It is far below what is near the limit; that it rises steadily is what matters.
+#[test]
+fn memory_that_will_run_out_is_an_incident_unless_load_makes_it_rise() {
+    let rising = Blame {
+        pod: Some(Name::parse("cart-1").unwrap()),
+        deviation: 2.0,
+        forecast: Some(Forecast {
+            seconds: 2_400,
+            earliest: 1_900,
+            latest: 3_300,
+            confidence: 900,
+        }),
+        ..blame("memory_utilisation", 0.6, 0.5)
+    };
+    for (load, expected) in [(None, 1), (Some(blame("request_rate", 150.0, 100.0)), 0)] {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", 3);
+        let blamed: Vec<Blame> = [rising.clone()].into_iter().chain(load).collect();
+        let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &blamed);
+        said.extend(log.wait(8));
+        let opened = incidents(&said);
+        assert_eq!(opened.len().min(1), expected);
+        if let Some(incident) = opened.last() {
+            assert_eq!(incident.kind, FailureKind::MemoryLeak);
+            let text = &incident.evidence[0].text;
+            assert!(text.contains("reaches it in 40 min (32 to 55)"), "{text}");
+            let action = &incident.recommendations[0].action;
+            assert!(matches!(action, Action::RestartPod { .. }), "{action:?}");
+        }
+    }
+}
+
+/// The kubelet says why it ended a pod only on the node and on the pod that it left behind.
+#[test]
+fn pods_that_were_evicted_for_their_nodes_disk_are_disk_pressure() {
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 3);
+    let node = Entity::cluster_scoped(
+        cart.cluster.clone(),
+        EntityKind::Node,
+        Name::parse("node-1").unwrap(),
+    );
+    let evicted = |log: &mut Log| {
+        let state = PodState {
+            uid: "cart-9".to_owned(),
+            workload: Some(cart.clone()),
+            node: Some(node.name.clone()),
+            phase: "Failed".to_owned(),
+            ..PodState::default()
+        };
+        log.signal(&pod("cart", 9), SignalBody::Pod(state))
+    };
+    evicted(&mut log);
+    let calm = log.wait(40);
+    assert_eq!(incidents(&calm).len(), 0, "its controller made another");
+    let pressed = NodeState {
+        ready: true,
+        problems: vec!["DiskPressure".to_owned()],
+        ..NodeState::default()
+    };
+    log.signal(&node, SignalBody::Node(pressed));
+    let mut said = evicted(&mut log);
+    said.extend(log.wait(8));
+    let incident = incidents(&said).pop().unwrap();
+    assert_eq!(incident.kind, FailureKind::DiskPressure);
+    assert_eq!(incident.entity, cart);
 }
 
 fn new_template(log: &mut Log, of: &Entity, by: &str, revision: i64) {

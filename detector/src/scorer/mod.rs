@@ -14,6 +14,7 @@ mod episode;
 mod features;
 mod metric;
 mod series;
+mod supplies;
 mod tally;
 mod trace;
 mod track;
