@@ -485,8 +485,16 @@ fn memory_that_will_run_out_is_an_incident_unless_load_makes_it_rise() {
             assert_eq!(incident.kind, FailureKind::MemoryLeak);
             let text = &incident.evidence[0].text;
             assert!(text.contains("reaches it in 40 min (32 to 55)"), "{text}");
-            let action = &incident.recommendations[0].action;
-            assert!(matches!(action, Action::RestartPod { .. }), "{action:?}");
+            let act = &incident.recommendations[0];
+            assert!(matches!(act.action, Action::RestartPod { .. }), "{act:?}");
+            assert_eq!(act.against.len(), 1, "nobody restarts a pod for a guess");
+            let near = Blame {
+                deviation: 8.0,
+                ..blame("memory_utilisation", 0.9, 0.5)
+            };
+            let said = log.anomaly(&cart, AnomalyPhase::Grew, &[near]);
+            let act = &incidents(&said)[0].recommendations[0];
+            assert!(act.against.is_empty(), "{act:?}");
         }
     }
 }

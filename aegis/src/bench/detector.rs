@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use aegis_detector::vector::Vector;
+use aegis_detector::univariate::Univariate;
+use aegis_detector::vector::{Judgement, Vector};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use rand::rngs::StdRng;
@@ -34,7 +35,8 @@ pub struct Detector {
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// One stream, whose state stays in the cache: 1, 8 and 38 metrics.
+    /// One stream, whose state stays in the cache: one metric by its own core and by the one for rows, 8 and 38
+    /// metrics.
     pub warm: Vec<Cost>,
     /// Streams that take turns, whose state does not.
     pub cold: Cost,
@@ -43,6 +45,8 @@ pub struct Report {
 /// What the rows of so many metrics cost.
 #[derive(Clone, Debug, Serialize)]
 pub struct Cost {
+    /// `univariate` or `vector`.
+    pub core: &'static str,
     /// Streams that take turns.
     pub streams: usize,
     /// Metrics of each.
@@ -53,8 +57,8 @@ pub struct Cost {
     pub p50_us: f64,
     /// The latter.
     pub p99_us: f64,
-    /// Bytes of state in memory, for each metric.
-    pub memory_bytes_per_series: usize,
+    /// Bytes of state in memory, for each metric; none where the core does not say.
+    pub memory_bytes_per_series: Option<usize>,
     /// Bytes of state in a snapshot, for each metric.
     pub snapshot_bytes_per_series: usize,
 }
@@ -78,64 +82,93 @@ impl Detector {
 ///
 /// When a state cannot be written.
 pub fn measure(rows: usize) -> Result<Report> {
-    let warm = [1, 8, 38].map(|metrics| cost(1, metrics, rows));
+    let many = |metrics| (Core::Many(Box::new(Vector::new(metrics))), metrics);
+    let warm = [(Core::One(Box::default()), 1), many(1), many(8), many(38)];
+    let warm = warm
+        .into_iter()
+        .map(|(core, metrics)| cost(core, 1, metrics, rows));
+    let (core, metrics) = many(STREAM_METRICS);
     Ok(Report {
-        warm: warm.into_iter().collect::<Result<_>>()?,
-        cold: cost(STREAMS, STREAM_METRICS, rows)?,
+        warm: warm.collect::<Result<_>>()?,
+        cold: cost(core, STREAMS, metrics, rows)?,
     })
 }
 
 /// Prints it for people.
 pub fn print(report: &Report) {
-    println!("streams  metrics     rows/s     p50 us     p99 us   memory/series   snapshot/series");
+    println!(
+        "core        streams  metrics     rows/s     p50 us     p99 us   memory/series   snapshot/series"
+    );
     for cost in report.warm.iter().chain([&report.cold]) {
         println!(
-            "{:>7}  {:>7}  {:>9.0}  {:>9.2}  {:>9.2}  {:>12} B  {:>14} B",
+            "{:10}  {:>7}  {:>7}  {:>9.0}  {:>9.2}  {:>9.2}  {:>12} B  {:>14} B",
+            cost.core,
             cost.streams,
             cost.metrics,
             cost.rows_per_s,
             cost.p50_us,
             cost.p99_us,
-            cost.memory_bytes_per_series,
+            cost.memory_bytes_per_series
+                .map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
             cost.snapshot_bytes_per_series,
         );
     }
 }
 
-fn cost(streams: usize, metrics: usize, rows: usize) -> Result<Cost> {
+/// The core of a stream.
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+enum Core {
+    One(Box<Univariate>),
+    Many(Box<Vector>),
+}
+
+impl Core {
+    fn look(&mut self, at: i64, row: &[f64]) -> Judgement {
+        match self {
+            Self::One(metric) => metric.look(at, row.first().copied()),
+            Self::Many(vector) => vector.look(at, row),
+        }
+    }
+}
+
+fn cost(mut taught: Core, streams: usize, metrics: usize, rows: usize) -> Result<Cost> {
     let table = table(metrics);
-    let mut taught = Vector::new(metrics);
     for (at, row) in (0..).zip(table.chunks_exact(metrics).cycle().take(LEARNED)) {
         taught.look(at * STEP, row);
     }
     let snapshot = rmp_serde::to_vec_named(&taught).context("cannot write the state")?;
-    let memory = taught.memory_bytes();
+    let (core, memory) = match &taught {
+        Core::One(_) => ("univariate", None),
+        Core::Many(vector) => ("vector", Some(vector.memory_bytes())),
+    };
     // Copies stand apart in memory, which is what makes caches cold.
-    let mut vectors = vec![taught; streams];
+    let mut cores = vec![taught; streams];
     let rows_of = || table.chunks_exact(metrics).cycle().skip(LEARNED % MADE);
     let time = |turn: usize| (LEARNED + turn / streams) as i64 * STEP;
 
     let begun = Instant::now();
     for (turn, row) in rows_of().take(rows).enumerate() {
-        black_box(vectors[turn % streams].look(time(turn), row));
+        black_box(cores[turn % streams].look(time(turn), row));
     }
     let rows_per_s = rows as f64 / begun.elapsed().as_secs_f64();
 
     let mut took = Vec::with_capacity(rows / 4);
     for (turn, row) in rows_of().take(rows + rows / 4).enumerate().skip(rows) {
         let begun = Instant::now();
-        black_box(vectors[turn % streams].look(time(turn), row));
+        black_box(cores[turn % streams].look(time(turn), row));
         took.push(begun.elapsed());
     }
     took.sort_unstable();
     let at = |part: f64| took[(took.len() as f64 * part) as usize].as_secs_f64() * 1e6;
     Ok(Cost {
+        core,
         streams,
         metrics,
         rows_per_s,
         p50_us: at(0.5),
         p99_us: at(0.99),
-        memory_bytes_per_series: memory / metrics,
+        memory_bytes_per_series: memory.map(|bytes| bytes / metrics),
         snapshot_bytes_per_series: snapshot.len() / metrics,
     })
 }
