@@ -16,7 +16,7 @@ use aegis_schemas::signal::{
 use aegis_schemas::{
     Action, Anomaly, AnomalyPhase, Assessment, AssessmentVerdict, Blame, CauseKind, Cluster,
     Command, CommandBody, Entity, EntityKind, EpisodeId, Event, EventId, FailureKind,
-    FeedbackVerdict, Forecast, Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase,
+    FeedbackVerdict, Incident, IncidentPhase, Name, Namespace, Outcome, OutcomePhase,
     Recommendation, RefusalCode, Signal, SignalBody, Timestamp, Warrant, WarrantTarget,
     signature::{DECISION_TYPE, Envelope, Key},
 };
@@ -273,7 +273,6 @@ fn blame(feature: &str, value: f64, expected: f64) -> Blame {
         value,
         expected,
         deviation: 12.0,
-        forecast: None,
     }
 }
 
@@ -456,46 +455,6 @@ fn replicas_that_somebody_took_away_are_given_back() {
         assert_eq!(first.is_some_and(|one| one.action == action), given_back);
         let cause = incident.causes[0].kind;
         assert_eq!(cause == CauseKind::RecentChange, given_back, "{by} {now}");
-    }
-}
-
-/// It is far below what is near the limit; that it rises steadily is what matters.
-#[test]
-fn memory_that_will_run_out_is_an_incident_unless_load_makes_it_rise() {
-    let rising = Blame {
-        pod: Some(Name::parse("cart-1").unwrap()),
-        deviation: 2.0,
-        forecast: Some(Forecast {
-            seconds: 2_400,
-            earliest: 1_900,
-            latest: 3_300,
-            confidence: 900,
-        }),
-        ..blame("memory_utilisation", 0.6, 0.5)
-    };
-    for (load, expected) in [(None, 1), (Some(blame("request_rate", 150.0, 100.0)), 0)] {
-        let mut log = Log::new();
-        let cart = log.healthy("cart", 3);
-        let blamed: Vec<Blame> = [rising.clone()].into_iter().chain(load).collect();
-        let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &blamed);
-        said.extend(log.wait(8));
-        let opened = incidents(&said);
-        assert_eq!(opened.len().min(1), expected);
-        if let Some(incident) = opened.last() {
-            assert_eq!(incident.kind, FailureKind::MemoryLeak);
-            let text = &incident.evidence[0].text;
-            assert!(text.contains("reaches it in 40 min (32 to 55)"), "{text}");
-            let act = &incident.recommendations[0];
-            assert!(matches!(act.action, Action::RestartPod { .. }), "{act:?}");
-            assert_eq!(act.against.len(), 1, "nobody restarts a pod for a guess");
-            let near = Blame {
-                deviation: 8.0,
-                ..blame("memory_utilisation", 0.9, 0.5)
-            };
-            let said = log.anomaly(&cart, AnomalyPhase::Grew, &[near]);
-            let act = &incidents(&said)[0].recommendations[0];
-            assert!(act.against.is_empty(), "{act:?}");
-        }
     }
 }
 

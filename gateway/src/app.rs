@@ -21,6 +21,7 @@ use crate::password::Passwords;
 use crate::permits::Permits;
 use crate::problem::Problem;
 use crate::recent::Recent;
+use crate::stages::Stage;
 use crate::store::Store;
 use crate::token::{Tokens, random};
 use crate::{Config, Error};
@@ -32,6 +33,9 @@ const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long it is not asked again how the audit log is; it may be silent for much longer.
 const AUDIT_IS_WELL_FOR: Duration = Duration::from_secs(1);
+
+/// How long it is not asked again how every stage is.
+const STAGES_FOR: Duration = Duration::from_secs(1);
 
 /// The limits on requests.
 #[derive(Debug)]
@@ -57,6 +61,8 @@ pub(crate) struct App {
     pub(crate) permits: Permits,
     /// That the audit log is well enough for more to be taken.
     pub(crate) audit_is_well: Recent<(), ()>,
+    /// How every stage was a moment ago: whoever asks for the health needs no sign-in.
+    pub(crate) stages: Recent<(), Vec<Stage>>,
     pub(crate) document: Document,
     pub(crate) live: Live,
     /// Answers that never end by themselves end with it.
@@ -94,6 +100,7 @@ impl App {
                 cores.permits(call).is_ok()
             }),
             audit_is_well: Recent::new(AUDIT_IS_WELL_FOR, 1),
+            stages: Recent::new(STAGES_FOR, 1),
             permits: Permits::new(Arc::clone(&cores)),
             cores,
             stopping,

@@ -1,6 +1,6 @@
 //! How every stage is, as each says of itself on the bus.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aegis_nats::Service;
 use aegis_nats::kv::{HealthBoard, Seen};
@@ -89,6 +89,9 @@ impl Stage {
 /// Every stage; an error when the bus cannot be asked. notify is left out where it never ran: not everybody
 /// wants to be told.
 pub(crate) async fn stages(app: &App) -> Result<Vec<Stage>, aegis_nats::Error> {
+    if let Some(known) = app.stages.get(&(), Instant::now()) {
+        return Ok(known);
+    }
     let board = HealthBoard::new(&app.bus);
     let asked = join_all(STAGES.iter().map(|service| board.of(service))).await;
     let mut stages = Vec::with_capacity(STAGES.len());
@@ -98,6 +101,7 @@ pub(crate) async fn stages(app: &App) -> Result<Vec<Stage>, aegis_nats::Error> {
             stages.push(Stage::of(service, seen));
         }
     }
+    app.stages.put((), stages.clone(), Instant::now());
     Ok(stages)
 }
 

@@ -18,6 +18,10 @@ impl Behind {
     /// seen: `last` is the stream's newest sequence at `now`, everything up to `handled` is done. One that
     /// arrived since the last look is no lag.
     pub fn lag(&mut self, now: Instant, last: u64, handled: u64) -> Duration {
+        // A stream that was made anew counts from 1 again.
+        if self.seen.last().is_some_and(|(_, seq)| *seq > last) {
+            self.seen.clear();
+        }
         self.seen.retain(|(_, seq)| *seq > handled);
         if last > handled && self.seen.last().is_none_or(|(_, seq)| *seq < last) {
             self.seen.push((now, last));
@@ -48,6 +52,9 @@ mod tests {
             (25, 25, 24, 10),
             (30, 26, 26, 0),
             (35, 26, 26, 0),
+            (40, 30, 26, 0),
+            (45, 3, 0, 0),
+            (50, 3, 0, 5),
         ];
         for (now, last, handled, lag) in table {
             assert_eq!(

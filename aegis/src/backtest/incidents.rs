@@ -57,7 +57,10 @@ struct Noticed {
 
 /// Unix seconds, or RFC 3339.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a time is Unix seconds without a fraction, or text such as \"2026-01-31T12:00:00Z\""
+)]
 enum Moment {
     Seconds(i64),
     Text(String),

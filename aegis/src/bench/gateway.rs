@@ -73,6 +73,10 @@ pub struct Bare {
 
 impl Bare {
     pub(super) async fn run(self, config: &Config) -> Result<()> {
+        ensure!(
+            self.listen.ip().is_loopback(),
+            "nobody is asked who they are here: `--listen` takes an address of this host only"
+        );
         let bus = connect(config, Service::Gateway).await?;
         let stop = CancellationToken::new();
         let file = &config.gateway.database_url_file;

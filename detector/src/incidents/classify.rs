@@ -175,6 +175,7 @@ impl Case<'_> {
 pub(super) fn classify(case: &Case<'_>) -> Diagnosis {
     pods_that_fail(case)
         .or_else(|| out_of_resources(case))
+        .or_else(|| disk_or_network(case))
         .or_else(|| bad_answers(case))
         .unwrap_or_else(|| {
             let because = case.symptoms.iter().map(|s| s.text.clone()).collect();
@@ -225,18 +226,18 @@ fn pods_that_fail(case: &Case<'_>) -> Option<Diagnosis> {
             vec![pull.text.clone()],
         ));
     }
-    if let Some(evicted) = case.get(Kind::Evicted) {
+    if let Some(oom) = case.get(Kind::OutOfMemory) {
+        return Some(out_of_memory(case, oom));
+    }
+    let Some(crash) = case.get(Kind::CrashLoop) else {
+        let evicted = case.get(Kind::Evicted)?;
         return Some(case.diagnosis(
             FailureKind::DiskPressure,
             CauseKind::ExhaustedResource,
             900,
             vec![evicted.text.clone()],
         ));
-    }
-    if let Some(oom) = case.get(Kind::OutOfMemory) {
-        return Some(out_of_memory(case, oom));
-    }
-    let crash = case.get(Kind::CrashLoop)?;
+    };
     let pods = case.world.pods_of(case.root).count();
     let siblings_well = crash.pods.len() * 2 <= pods && pods > 1;
     // Siblings that have not restarted since are well with the old configuration still.
@@ -327,22 +328,6 @@ fn out_of_resources(case: &Case<'_>) -> Option<Diagnosis> {
             ),
         });
     }
-    if let Some(disk) = case.get(Kind::Disk) {
-        return Some(case.diagnosis(
-            FailureKind::DiskPressure,
-            CauseKind::ExhaustedResource,
-            800,
-            vec![disk.text.clone()],
-        ));
-    }
-    if let Some(loss) = case.get(Kind::PacketLoss) {
-        return Some(case.diagnosis(
-            FailureKind::NetworkLoss,
-            CauseKind::Itself,
-            800,
-            vec![loss.text.clone()],
-        ));
-    }
     let cpu = case.get(Kind::Cpu)?;
     if let Some(taken) = replicas_taken(case, FailureKind::CpuSaturation, cpu) {
         return Some(taken);
@@ -369,6 +354,30 @@ fn out_of_resources(case: &Case<'_>) -> Option<Diagnosis> {
             vec![cpu.text.clone()],
         ),
     })
+}
+
+/// What fills the disk or loses packets; not where a new version answers badly, which explains both.
+fn disk_or_network(case: &Case<'_>) -> Option<Diagnosis> {
+    let answers = [
+        Kind::Errors,
+        Kind::Latency,
+        Kind::CallErrors,
+        Kind::CallLatency,
+    ];
+    let is_bad = answers.into_iter().any(|kind| case.get(kind).is_some());
+    if is_bad && case.suspect_change().is_some() {
+        return None;
+    }
+    let (kind, cause, symptom) = match (case.get(Kind::Disk), case.get(Kind::PacketLoss)) {
+        (Some(disk), _) => (
+            FailureKind::DiskPressure,
+            CauseKind::ExhaustedResource,
+            disk,
+        ),
+        (None, Some(loss)) => (FailureKind::NetworkLoss, CauseKind::Itself, loss),
+        (None, None) => return None,
+    };
+    Some(case.diagnosis(kind, cause, 800, vec![symptom.text.clone()]))
 }
 
 fn bad_answers(case: &Case<'_>) -> Option<Diagnosis> {

@@ -10,29 +10,6 @@ use super::symptom::Kind;
 
 /// The acts that would help, best first; empty when nothing in the catalogue does.
 pub(super) fn recommend(case: &Case<'_>, diagnosis: &Diagnosis) -> Vec<Recommendation> {
-    let mut acts = helpful(case, diagnosis);
-    if is_foretold(case) {
-        for act in &mut acts {
-            let reason =
-                "nothing has run out yet, and a rise may level off by itself: people look first";
-            act.against.push(reason.to_owned());
-        }
-    }
-    acts
-}
-
-/// Whether all that is wrong with the root is that its memory will run out, and is not near its limit.
-fn is_foretold(case: &Case<'_>) -> bool {
-    let near = case.config.materiality.memory_utilisation;
-    let mut harm = case
-        .symptoms
-        .iter()
-        .filter(|one| one.kind.is_harm())
-        .peekable();
-    harm.peek().is_some() && harm.all(|one| one.kind == Kind::Memory && one.value < near)
-}
-
-fn helpful(case: &Case<'_>, diagnosis: &Diagnosis) -> Vec<Recommendation> {
     let Some(workload) = case.workload() else {
         return Vec::new();
     };

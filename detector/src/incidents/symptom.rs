@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use aegis_schemas::{
-    Anomaly, Blame, Entity, EventId, Evidence, EvidenceSource, Forecast, Name, Timestamp,
-};
+use aegis_schemas::{Anomaly, Blame, Entity, EventId, Evidence, EvidenceSource, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, seconds};
@@ -314,8 +312,6 @@ fn metric_symptom(config: &Config, episode: &Episode, blame: &Blame) -> Option<S
     };
     let slow = up && value > expected * m.latency_factor && value > expected + m.latency_seconds;
     let failing = up && value >= m.error_ratio && value > expected * 2.0;
-    let forecast = foretold(m.deviation, episode, blame);
-    let ahead = forecast.map(|one| in_words(&one)).unwrap_or_default();
     let (kind, text) = match feature {
         "cpu_utilisation" if up && value >= m.cpu_utilisation => (
             Kind::Cpu,
@@ -325,18 +321,18 @@ fn metric_symptom(config: &Config, episode: &Episode, blame: &Blame) -> Option<S
                 percent(expected)
             ),
         ),
-        "memory_utilisation" if forecast.is_some() || (up && value >= m.memory_utilisation) => (
+        "memory_utilisation" if up && value >= m.memory_utilisation => (
             Kind::Memory,
             format!(
-                "memory at {} of its limit, usually {}{ahead}",
+                "memory at {} of its limit, usually {}",
                 percent(value),
                 percent(expected)
             ),
         ),
-        "disk_utilisation" if forecast.is_some() || (up && value >= m.disk_utilisation) => (
+        "disk_utilisation" if up && value >= m.disk_utilisation => (
             Kind::Disk,
             format!(
-                "its files are {} of the disk, usually {}{ahead}",
+                "its files are {} of the disk, usually {}",
                 percent(value),
                 percent(expected)
             ),
@@ -408,23 +404,6 @@ fn metric_symptom(config: &Config, episode: &Episode, blame: &Blame) -> Option<S
         expected,
         text,
     })
-}
-
-/// When the blamed feature will be at its limit; not while more requests than usual make it rise.
-fn foretold(deviation: f64, episode: &Episode, blame: &Blame) -> Option<Forecast> {
-    let mut others = episode.anomaly.blame.iter();
-    let flooded = others.any(|one| one.feature == "request_rate" && one.deviation >= deviation);
-    blame.forecast.filter(|_| !flooded)
-}
-
-fn in_words(forecast: &Forecast) -> String {
-    let minutes = |seconds: u64| seconds.div_ceil(60);
-    format!(
-        ", reaches it in {} min ({} to {}) if it goes on",
-        minutes(forecast.seconds),
-        minutes(forecast.earliest),
-        minutes(forecast.latest)
-    )
 }
 
 fn percent(ratio: f64) -> String {

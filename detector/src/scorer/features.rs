@@ -214,7 +214,12 @@ fn take(
                         (&mut tally.disk, &mut tally.disk_limit)
                     };
                     *used += value * weight;
-                    *most += limit * weight;
+                    // Containers share the disk, but not their memory.
+                    *most = if is_memory {
+                        *most + limit * weight
+                    } else {
+                        most.max(limit * weight)
+                    };
                 }
             }
             return;

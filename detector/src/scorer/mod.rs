@@ -14,7 +14,6 @@ mod episode;
 mod features;
 mod metric;
 mod series;
-mod supplies;
 mod tally;
 mod trace;
 mod track;

@@ -52,8 +52,7 @@ impl Univariate {
     /// -log10 of the share of values that are as odd by chance; the anomaly begins or grows here, at
     /// about one false alarm in a thousand values.
     ///
-    /// `at_seconds` is its Unix
-    /// time. A missing value is not odd and teaches nothing; nor does one that is no number or above 1e30.
+    /// `at_seconds` is its Unix time. A missing value is not odd and teaches nothing; nor does one that is no number or above 1e30.
     pub fn look(&mut self, at_seconds: i64, value: Option<f64>) -> Judgement {
         let Some(x) = value.and_then(|value| self.relative(value)) else {
             return Judgement {

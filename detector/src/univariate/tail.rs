@@ -53,7 +53,7 @@ impl Tail {
     pub(super) fn look(&mut self, x: f64) -> f64 {
         let mut score = 0.0;
         if x > 0.0 {
-            let log = x.ln();
+            let log = x.min(f64::MAX).ln();
             let origin = self.origin.unwrap_or(log - FIRST * WIDTH);
             let origin = self.make_room(log, origin);
             let place = (log - origin) / WIDTH;
@@ -165,5 +165,8 @@ mod tests {
         assert_eq!(Tail::default().look(1e300), 0.0);
         assert_eq!(taught(1.0, 1000).look(f64::MAX), MOST);
         assert_eq!(taught(1.0, 1000).look(0.0), 0.0);
+        let mut endless = Tail::default();
+        assert_eq!(endless.look(f64::INFINITY), 0.0);
+        assert_eq!(endless.look(1.0), 0.0);
     }
 }

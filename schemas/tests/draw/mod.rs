@@ -318,7 +318,6 @@ impl Draw<'_> {
                 value: draw.real(),
                 expected: draw.real(),
                 deviation: draw.real(),
-                forecast: None,
             }),
         }
     }
