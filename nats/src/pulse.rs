@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use aegis_schemas::Stream;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,7 @@ pub async fn run(bus: &Bus, settings: &Settings, every: Duration, stop: Cancella
         .into_iter()
         .filter(|durable| durable.service == *bus.service())
         .collect();
-    let mut behind: BTreeMap<String, Behind> = BTreeMap::new();
+    let mut behind: BTreeMap<(Stream, String), Behind> = BTreeMap::new();
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -40,7 +41,7 @@ pub async fn run(bus: &Bus, settings: &Settings, every: Duration, stop: Cancella
 async fn measure(
     bus: &Bus,
     durables: &[Durable],
-    behind: &mut BTreeMap<String, Behind>,
+    behind: &mut BTreeMap<(Stream, String), Behind>,
 ) -> Result<Health, Error> {
     let mut health = Health {
         lag_seconds: 0.0,
@@ -55,7 +56,8 @@ async fn measure(
             0 => info.last_seq,
             _ => backlog.handled,
         };
-        let behind = behind.entry(durable.name.clone()).or_default();
+        let reader = (durable.stream, durable.name.clone());
+        let behind = behind.entry(reader).or_default();
         let lag = behind.lag(Instant::now(), info.last_seq, handled);
         health.lag_seconds = health.lag_seconds.max(lag.as_secs_f64());
         if info.messages > 0 {

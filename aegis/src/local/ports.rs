@@ -1,6 +1,8 @@
 //! The demo's ports: one number after the other, so that one option moves all of them.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -102,7 +104,11 @@ impl Ports {
     }
 }
 
-/// A free port below those that outgoing connections take: nobody gets it by chance before it is used.
+/// Ports that this process gave out: who got one may not have bound it yet.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A free port below those that outgoing connections take: nobody gets it by chance before it is used, and
+/// this process gives none out twice.
 ///
 /// # Errors
 ///
@@ -110,7 +116,12 @@ impl Ports {
 pub fn free() -> Result<TcpListener> {
     for _ in 0..200 {
         let port = rand::random_range(15_000..30_000);
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            && GIVEN
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(port)
+        {
             return Ok(listener);
         }
     }

@@ -67,6 +67,8 @@ const OWN: &[(&str, &[&str])] = &[
             "aegis.v1.intake.gateway.>",
             "aegis.v1.dlq.gateway.>",
             "$KV.aegis_halt.>",
+            // It shows how every stage is.
+            "$JS.API.DIRECT.GET.KV_aegis_health.$KV.aegis_health.>",
         ],
     ),
     (
