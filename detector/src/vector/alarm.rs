@@ -14,7 +14,7 @@ const RATIO: f32 = 1.1;
 /// The threshold of the first day.
 const CAUTIOUS: f32 = 3.0;
 /// Alarms with no more than so many calm rows between them are one episode.
-const CALM_ROWS: u16 = 30;
+pub const CALM_ROWS: u16 = 30;
 /// Episodes that a threshold may open in a day, and in a row: where rows are few, an alarm is long. Those that
 /// tell of a fault are among them.
 const BUDGET: f32 = 2.5;

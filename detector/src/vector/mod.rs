@@ -1,8 +1,8 @@
 //! Rows of metrics: how unusual each is, whether it alarms, and which metrics are to blame.
 //!
-//! Each metric knows what is usual for it ([`column`]), by the time of day too ([`season`]); the row as a whole has a shape ([`shape`], over a
-//! moving [`covariance`]), and how unlike itself that is becomes a tail probability ([`whole`], [`tail`]);
-//! a threshold that the stream itself sets tells which rows alarm ([`alarm`]). Learning never stops. A
+//! Each metric knows what is usual for it ([`column`]), by the time of day too ([`season`]); the row as a
+//! whole has a shape ([`shape`], over a moving [`covariance`]), and how unlike itself that is becomes a
+//! tail probability ([`whole`], [`tail`]); a threshold that the stream itself sets tells which rows alarm ([`alarm`]). Learning never stops. A
 //! function of the rows so far: no clock, no randomness, a fixed order of sums.
 
 mod alarm;
@@ -14,6 +14,7 @@ mod shape;
 pub(crate) mod tail;
 pub(crate) mod whole;
 
+pub use self::alarm::CALM_ROWS;
 pub use self::core::{Judgement, Vector};
 
 /// The sum of products. It goes in lanes, which compilers turn into vectors, in an order that is fixed.

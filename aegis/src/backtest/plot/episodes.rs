@@ -1,9 +1,6 @@
 //! Alarms that belong together.
 
-use aegis_detector::vector::Judgement;
-
-/// Alarms with no more than so many calm rows between them are one episode.
-const CALM_ROWS: usize = 30;
+use aegis_detector::vector::{CALM_ROWS, Judgement};
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +28,11 @@ impl Episodes {
             return;
         }
         let calm = std::mem::take(&mut self.calm);
-        match self.found.last_mut().filter(|_| calm <= CALM_ROWS) {
+        match self
+            .found
+            .last_mut()
+            .filter(|_| calm <= usize::from(CALM_ROWS))
+        {
             Some(open) => {
                 open.last = at;
                 if judged.score > open.score {
