@@ -141,6 +141,23 @@ fn utilisation_is_over_all_pods_with_a_limit() {
 }
 
 #[test]
+fn containers_of_a_pod_share_its_disk_and_the_fullest_pod_counts() {
+    let (app, sidecar) = ([("container", "app")], [("container", "sidecar")]);
+    let mut rows = Rows::default();
+    for _ in 0..3 {
+        rows.row(&[
+            ("container_fs_limit_bytes", "a", &app, 100.0),
+            ("container_fs_limit_bytes", "a", &sidecar, 100.0),
+            ("container_fs_usage_bytes", "a", &app, 60.0),
+            ("container_fs_usage_bytes", "a", &sidecar, 20.0),
+            ("container_fs_limit_bytes", "b", &app, 100.0),
+            ("container_fs_usage_bytes", "b", &app, 30.0),
+        ]);
+    }
+    rows.assert("disk_utilisation", 0.8);
+}
+
+#[test]
 fn quantiles_and_means_come_from_the_histogram() {
     let le = |bound: &'static str| [("le", bound)];
     let bounds = [le("0.1"), le("0.2"), le("0.4"), le("+Inf")];
