@@ -82,6 +82,8 @@ pub enum FeedbackVerdict {
     WrongCause,
     /// Nothing is wrong.
     NotAProblem,
+    /// No opinion any more: what an earlier one changed is as it was.
+    Withdrawn,
 }
 
 /// What is asked.

@@ -82,7 +82,7 @@ impl Core {
     pub(super) fn judge(&mut self, emitter: &mut Emitter<'_>) {
         let mut acts = std::mem::take(&mut self.state.acts);
         let view = self.view();
-        let (mut unsayable, mut judged) = (0, Vec::new());
+        let (mut unsayable, mut judged, mut learned) = (0, Vec::new(), Vec::new());
         acts.retain(|_, act| {
             if act.is_given_up(view.now) {
                 return false;
@@ -90,6 +90,11 @@ impl Core {
             let Some(assessment) = act.judge(&view) else {
                 return true;
             };
+            if let Some((kind, action)) = act.against() {
+                let class = view.world.class_of(act.workload()).to_owned();
+                let sort = (kind, action, class);
+                learned.push((act.decision(), sort, assessment.verdict));
+            }
             let subject = Subject::assessment(assessment.verdict.as_str(), act.workload());
             if emitter
                 .emit(subject, &Event::Assessment(assessment))
@@ -101,6 +106,9 @@ impl Core {
             false
         });
         self.state.acts = acts;
+        for (decision, sort, verdict) in learned {
+            self.state.experience.act(decision, sort, verdict);
+        }
         self.state.judged.extend(judged);
         while self.state.judged.len() > MAX_JUDGED {
             self.state.judged.pop_front();
@@ -113,6 +121,7 @@ impl Core {
             config: &self.config,
             world: &self.state.world,
             sick: &self.state.sick,
+            experience: &self.state.experience,
             now: self.state.now,
         }
     }

@@ -8,12 +8,13 @@ mod checks;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aegis_schemas::{
-    Action, ActionKind, Assessment, AssessmentVerdict, DecisionId, Entity, EntityKind, IncidentId,
-    Outcome, PreImage, Severity, Target, Timestamp, Warrant,
+    Action, ActionKind, Assessment, AssessmentVerdict, DecisionId, Entity, EntityKind, FailureKind,
+    IncidentId, Outcome, PreImage, Severity, Target, Timestamp, Warrant,
 };
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, seconds};
+use super::experience::Experience;
 use super::severity::severity;
 use super::symptom::{Kind, Symptom};
 use super::world::World;
@@ -23,6 +24,9 @@ use super::world::World;
 pub(super) struct Act {
     decision: DecisionId,
     incident: Option<IncidentId>,
+    /// What the incident was called when the act was decided.
+    #[serde(default)]
+    against: Option<FailureKind>,
     action: Action,
     target: Target,
     decided: Timestamp,
@@ -51,6 +55,7 @@ pub(super) struct View<'a> {
     pub(super) config: &'a Config,
     pub(super) world: &'a World,
     pub(super) sick: &'a BTreeMap<Entity, Vec<Symptom>>,
+    pub(super) experience: &'a Experience,
     pub(super) now: Timestamp,
 }
 
@@ -67,6 +72,7 @@ impl Act {
         Self {
             undo: warrant.undo_of.is_some(),
             incident: warrant.incident,
+            against: view.kind_of(warrant.incident),
             ..Self::new(
                 view,
                 warrant.decision_id,
@@ -91,6 +97,7 @@ impl Act {
             // Nothing else restores a template.
             undo: action.kind() == ActionKind::RestoreTemplate,
             incident: outcome.incident,
+            against: view.kind_of(outcome.incident),
             ..Self::new(view, outcome.decision, action, target, before)
         })
     }
@@ -105,6 +112,7 @@ impl Act {
         Self {
             decision,
             incident: None,
+            against: None,
             action,
             target,
             decided: view.now,
@@ -117,6 +125,13 @@ impl Act {
             harmed_since: BTreeMap::new(),
             undo: false,
         }
+    }
+
+    /// Which failure it was meant to end, by what kind of act; none when people asked for it, or when it
+    /// takes another act back.
+    pub(super) fn against(&self) -> Option<(FailureKind, ActionKind)> {
+        let against = self.against.filter(|_| !self.undo);
+        against.map(|kind| (kind, self.action.kind()))
     }
 
     /// How things stood before it.
@@ -295,6 +310,10 @@ impl Before {
 }
 
 impl View<'_> {
+    fn kind_of(&self, incident: Option<IncidentId>) -> Option<FailureKind> {
+        self.experience.kind_of(incident?)
+    }
+
     fn symptoms(&self, entity: &Entity) -> &[Symptom] {
         self.sick.get(entity).map_or(&[], Vec::as_slice)
     }

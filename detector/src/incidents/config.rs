@@ -50,6 +50,21 @@ impl Default for Materiality {
     }
 }
 
+impl Materiality {
+    /// The same with deviations counting from so many times the size. Shares of a limit stay: there is no
+    /// more room above a limit however often somebody calls it no problem.
+    pub(super) fn times(&self, factor: f64) -> Self {
+        Self {
+            error_ratio: self.error_ratio * factor,
+            latency_factor: 1.0 + (self.latency_factor - 1.0) * factor,
+            latency_seconds: self.latency_seconds * factor,
+            load_factor: 1.0 + (self.load_factor - 1.0) * factor,
+            deviation: self.deviation * factor,
+            ..*self
+        }
+    }
+}
+
 /// The incident core's configuration. Durations are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assess::{Act, Before};
 use super::config::{Config, seconds};
+use super::experience::Experience;
 use super::lifecycle::{Open, Resolved};
 use super::symptom::{Episode, Symptom, symptoms};
 use super::world::World;
@@ -53,6 +54,8 @@ pub struct State {
     /// How things stood before the acts that were judged last: what an undo is measured by.
     pub(super) judged: VecDeque<(DecisionId, Before)>,
     pub(super) muted: BTreeMap<Entity, Timestamp>,
+    /// What acts and diagnoses were worth, and what operators said of them.
+    pub(super) experience: Experience,
     /// Incidents that were resolved of late, by root: what comes back is the same one.
     pub(super) resolved: BTreeMap<Entity, Resolved>,
 }
@@ -175,18 +178,24 @@ impl Core {
                 }
                 self.state.world.workloads.keys().cloned().collect()
             }
-            CommandBody::Feedback {
-                incident,
-                verdict: FeedbackVerdict::NotAProblem,
-            } => {
-                if let Some(open) = self.state.open.get(incident) {
-                    let until = self.state.now + seconds(MUTE_S);
-                    self.state.muted.insert(open.root().clone(), until);
-                }
-                BTreeSet::new()
-            }
+            CommandBody::Feedback { incident, verdict } => self.opinion(*incident, *verdict),
             _ => BTreeSet::new(),
         }
+    }
+
+    fn opinion(&mut self, incident: IncidentId, verdict: FeedbackVerdict) -> BTreeSet<Entity> {
+        let state = &mut self.state;
+        let Some(root) = state.experience.opinion(incident, verdict, state.now) else {
+            return BTreeSet::new();
+        };
+        if verdict != FeedbackVerdict::NotAProblem {
+            state.muted.remove(&root);
+        } else if state.open.contains_key(&incident) {
+            state
+                .muted
+                .insert(root.clone(), state.now + seconds(MUTE_S));
+        }
+        BTreeSet::from([root])
     }
 
     /// Looks again at the workloads that an event touched.
@@ -194,12 +203,14 @@ impl Core {
         let state = &mut self.state;
         let now = state.now;
         for entity in touched {
+            let (tolerance, _) = state.experience.tolerance(entity, now);
             let found = symptoms(
                 &self.config,
                 &state.world,
                 now,
                 entity,
                 state.episodes.get(entity),
+                tolerance,
             );
             let harmed = found.iter().any(|symptom| symptom.kind.is_harm());
             state.world.note_health(&self.config, now, entity, harmed);

@@ -7,7 +7,7 @@ use aegis_schemas::{
     Timestamp, codec,
 };
 
-use super::classify::{Case, classify};
+use super::classify::{Case, Diagnosis, classify};
 use super::config::Config;
 use super::core::{Core, State};
 use super::symptom::Symptom;
@@ -27,12 +27,9 @@ impl Core {
         let state = &self.state;
         let symptoms = state.sick.get(root)?;
         let case = case(&self.config, state, root);
-        let diagnosis = classify(&case);
+        let diagnosis = self.weighed(root, classify(&case));
         let causes = causes::rank(&case, &diagnosis, &state.sick);
-        let recommendations = steady(
-            &before.recommendations,
-            recommend::recommend(&case, &diagnosis),
-        );
+        let recommendations = steady(&before.recommendations, self.acts(&case, &diagnosis));
         let sick = || {
             members
                 .iter()
@@ -68,6 +65,34 @@ impl Core {
             causes,
             recommendations,
         })
+    }
+
+    /// The diagnosis in the light of what operators said of such ones, and of incidents of that root.
+    fn weighed(&self, root: &Entity, mut diagnosis: Diagnosis) -> Diagnosis {
+        let state = &self.state;
+        let sort = (diagnosis.kind, state.world.class_of(root).to_owned());
+        let Diagnosis {
+            confidence,
+            because,
+            ..
+        } = &mut diagnosis;
+        state.experience.weigh_diagnosis(&sort, confidence, because);
+        let (tolerance, opinions) = state.experience.tolerance(root, state.now);
+        if opinions > 0 {
+            because.push(format!(
+                "of late operators called {opinions} incidents of it no problem: deviations count from {tolerance:.1} times the usual size"
+            ));
+        }
+        diagnosis
+    }
+
+    /// What could be done, in the light of what such acts came to.
+    fn acts(&self, case: &Case<'_>, diagnosis: &Diagnosis) -> Vec<Recommendation> {
+        let mut acts = recommend::recommend(case, diagnosis);
+        let class = self.state.world.class_of(case.root);
+        let experience = &self.state.experience;
+        experience.weigh_acts((diagnosis.kind, class), &mut acts);
+        acts
     }
 }
 

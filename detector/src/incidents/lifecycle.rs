@@ -47,10 +47,6 @@ pub(super) struct Resolved {
 }
 
 impl Open {
-    pub(super) const fn root(&self) -> &Entity {
-        &self.root
-    }
-
     /// What was sick with this root and recovers after it is no new incident.
     fn shelters(&self, config: &Config, now: Timestamp, entity: &Entity) -> bool {
         self.healed.is_some_and(|since| {
@@ -102,6 +98,9 @@ impl Core {
                 });
             }
         }
+        for incident in &said {
+            self.name(incident);
+        }
         let mut unsayable = say(emitter, said);
         for (root, members) in groups {
             if open.len() >= MAX_OPEN || !self.opens(&root, &open) {
@@ -116,6 +115,7 @@ impl Core {
             let Some(incident) = self.opened((id, since), &root, members) else {
                 continue;
             };
+            self.name(&incident.last);
             unsayable += say(emitter, [incident.last.clone()]);
             open.insert(id, incident);
         }
@@ -125,6 +125,12 @@ impl Core {
         let remembered = seconds(RELAPSE * self.config.resolve_after_s);
         resolved.retain(|_, known| now.since(known.at) < remembered);
         unsayable
+    }
+
+    fn name(&mut self, incident: &Incident) {
+        let state = &mut self.state;
+        let class = state.world.class_of(&incident.entity);
+        state.experience.name(incident, class);
     }
 
     /// Whether the incident goes on; finds its root and members of the moment.

@@ -3,7 +3,8 @@
 //! It reads AEGIS_EVENTS of one cluster in stream order, keeps what is known of every object
 //! ([`world`]), says what is wrong with each workload ([`symptom`]), groups what has one cause
 //! ([`group`]), names the failure ([`classify`]), ranks causes ([`causes`]), recommends acts
-//! ([`recommend`]) and judges every act afterwards ([`assess`]). It judges from signals and anomalies
+//! ([`recommend`]), judges every act afterwards ([`assess`]) and weighs the next ones by what became of the
+//! last ([`experience`]). It judges from signals and anomalies
 //! alone: what the executor or policy think of an act plays no part.
 
 mod acts;
@@ -13,6 +14,7 @@ mod classify;
 mod config;
 mod core;
 mod describe;
+mod experience;
 mod group;
 mod lifecycle;
 mod objects;

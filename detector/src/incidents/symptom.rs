@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aegis_schemas::{Anomaly, Blame, Entity, EventId, Evidence, EvidenceSource, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::config::{Config, seconds};
+use super::config::{Config, Materiality, seconds};
 use super::objects::{Pod, Workload};
 use super::world::World;
 
@@ -143,22 +143,25 @@ pub(super) struct Episode {
     pub(super) anomaly: Anomaly,
 }
 
-/// All symptoms of `entity` at `now`.
+/// All symptoms of `entity` at `now`. Deviations count from `tolerance` times the configured sizes; what
+/// Kubernetes says of its objects, and limits that are reached, count as ever.
 pub(super) fn symptoms(
     config: &Config,
     world: &World,
     now: Timestamp,
     entity: &Entity,
     episode: Option<&Episode>,
+    tolerance: f64,
 ) -> Vec<Symptom> {
     let mut found = object_symptoms(config, world, now, entity);
     if let Some(episode) = episode {
+        let matters = config.materiality.times(tolerance);
         found.extend(
             episode
                 .anomaly
                 .blame
                 .iter()
-                .filter_map(|blame| metric_symptom(config, episode, blame)),
+                .filter_map(|blame| metric_symptom(&matters, episode, blame)),
         );
     }
     found.sort_by(|a, b| a.kind.cmp(&b.kind).then_with(|| a.peer.cmp(&b.peer)));
@@ -302,8 +305,7 @@ fn unready_for(pod: &Pod, now: Timestamp, grace: u64) -> bool {
 }
 
 /// What one blamed feature means, if its size matters to anybody.
-fn metric_symptom(config: &Config, episode: &Episode, blame: &Blame) -> Option<Symptom> {
-    let m = &config.materiality;
+fn metric_symptom(m: &Materiality, episode: &Episode, blame: &Blame) -> Option<Symptom> {
     let (value, expected) = (blame.value, blame.expected);
     let up = blame.deviation >= m.deviation;
     let (feature, peer) = match blame.feature.split_once('.') {

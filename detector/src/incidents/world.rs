@@ -44,6 +44,12 @@ pub(super) struct World {
 const SYNC_WITHIN_S: u64 = 60;
 
 impl World {
+    /// What kind of workload it is, `Deployment` for one: what is learned of one holds for its like.
+    pub(super) fn class_of(&self, workload: &Entity) -> &str {
+        let gvk = self.workloads.get(workload).map(|known| &known.state.gvk);
+        gvk.map_or("", |gvk| gvk.rsplit('/').next().unwrap_or(gvk))
+    }
+
     /// Whether all objects are being said, so that pods may be missing from the picture.
     pub(super) fn is_syncing(&self, now: Timestamp) -> bool {
         self.sync.is_some() && now.since(self.sync_since) < seconds(SYNC_WITHIN_S)

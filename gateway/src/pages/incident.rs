@@ -245,6 +245,7 @@ pub(super) async fn feedback(
         "right" => FeedbackVerdict::Right,
         "wrong_cause" => FeedbackVerdict::WrongCause,
         "not_a_problem" => FeedbackVerdict::NotAProblem,
+        "withdrawn" => FeedbackVerdict::Withdrawn,
         other => return Err(Problem::invalid(format!("`{other}` is no verdict")).into()),
     };
     let body = CommandBody::Feedback { incident, verdict };

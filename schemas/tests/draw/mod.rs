@@ -500,7 +500,7 @@ impl Draw<'_> {
             },
             4 => CommandBody::Feedback {
                 incident: IncidentId(self.id()),
-                verdict: self.pick(&[FeedbackVerdict::Right, FeedbackVerdict::NotAProblem]),
+                verdict: self.pick(&[FeedbackVerdict::Right, FeedbackVerdict::Withdrawn]),
             },
             5 => CommandBody::Activate {
                 what: self.pick(&[ConfigurationKind::Policy, ConfigurationKind::Incidents]),

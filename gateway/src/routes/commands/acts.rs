@@ -54,7 +54,7 @@ pub(in crate::routes) async fn undo(asked: Asked, id: Id, Body(why): Body<Why>) 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::routes) struct Opinion {
-    /// Right, for the wrong cause, or no problem at all.
+    /// Right, for the wrong cause, no problem at all, or no opinion any more.
     #[schema(value_type = shape::FeedbackVerdict)]
     verdict: FeedbackVerdict,
     /// Why.
