@@ -101,6 +101,7 @@ async fn measure(
     let mut health = Health {
         lag_seconds: 0.0,
         fill: 0.0,
+        ..Health::default()
     };
     let mut damaged = false;
     for stream in Stream::ALL {

@@ -34,6 +34,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long it is not asked again how the audit log is; it may be silent for much longer.
 const AUDIT_IS_WELL_FOR: Duration = Duration::from_secs(1);
 
+/// How long a key that was good is looked up, however many bad ones come from its address.
+const GOOD_KEYS_FOR: Duration = Duration::from_secs(600);
+/// The most of them.
+const MAX_GOOD_KEYS: usize = 10_000;
 /// How long it is not asked again how every stage is.
 const STAGES_FOR: Duration = Duration::from_secs(1);
 
@@ -59,6 +63,8 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) cores: Arc<dyn Cores>,
     pub(crate) permits: Permits,
+    /// Fingerprints of the API keys that were good of late.
+    pub(crate) good_keys: Recent<Vec<u8>, ()>,
     /// That the audit log is well enough for more to be taken.
     pub(crate) audit_is_well: Recent<(), ()>,
     /// How every stage was a moment ago: whoever asks for the health needs no sign-in.
@@ -99,6 +105,7 @@ impl App {
             document: Document::new(crate::routes::document(), |call| {
                 cores.permits(call).is_ok()
             }),
+            good_keys: Recent::new(GOOD_KEYS_FOR, MAX_GOOD_KEYS),
             audit_is_well: Recent::new(AUDIT_IS_WELL_FOR, 1),
             stages: Recent::new(STAGES_FOR, 1),
             permits: Permits::new(Arc::clone(&cores)),

@@ -251,9 +251,17 @@ impl App {
         origin: &Origin,
         key: &str,
     ) -> Result<Result<Known, &'static str>, Problem> {
+        let (print, now) = (token::fingerprint(key), Instant::now());
+        // Who tries keys out keeps no connection to the database busy; whose key was good goes on, though
+        // somebody else behind the same address tries them out.
+        let spent = || self.limits.address.is_spent(&network(&origin.address), now);
+        if self.good_keys.get(&print, now).is_none() && spent() {
+            self.welcome(origin)?;
+        }
         let Some(owner) = self.store.owner_of(key).await? else {
             return Ok(Err("the API key is unknown, revoked or has expired"));
         };
+        self.good_keys.put(print, (), now);
         self.count(origin, &owner.name)?;
         Ok(Ok(Known {
             name: owner.name,

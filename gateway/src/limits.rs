@@ -28,14 +28,27 @@ impl Limit {
         }
     }
 
+    /// Whether no request of `key` would be taken now.
+    pub(crate) fn is_spent(&self, key: &str, now: Instant) -> bool {
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        match buckets.get(key) {
+            Some(bucket) => self.filled(bucket, now) < 1.0,
+            None => buckets.len() >= MAX_KEYS,
+        }
+    }
+
+    /// The tokens of a bucket by now.
+    fn filled(&self, bucket: &Bucket, now: Instant) -> f64 {
+        let size = f64::from(self.per_minute);
+        let since = now.saturating_duration_since(bucket.at).as_secs_f64();
+        (bucket.tokens + since * size / 60.0).min(size)
+    }
+
     /// Takes one request of `key`, or says when the next one is welcome.
     pub(crate) fn take(&self, key: &str, now: Instant) -> Result<(), Duration> {
         let size = f64::from(self.per_minute);
         let rate = size / 60.0;
-        let filled = |bucket: &Bucket| {
-            let more = now.duration_since(bucket.at).as_secs_f64() * rate;
-            (bucket.tokens + more).min(size)
-        };
+        let filled = |bucket: &Bucket| self.filled(bucket, now);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MAX_KEYS {
             buckets.retain(|_, bucket| filled(bucket) < size);
@@ -70,6 +83,7 @@ mod tests {
         for _ in 0..6 {
             assert!(limit.take("a", start).is_ok());
         }
+        assert!(limit.is_spent("a", start) && !limit.is_spent("b", start));
         let wait = limit.take("a", start).expect_err("empty");
         assert!(wait <= Duration::from_secs(10));
         assert!(limit.take("b", start).is_ok(), "keys do not share");

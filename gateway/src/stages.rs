@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aegis_nats::Service;
-use aegis_nats::kv::{HealthBoard, Seen};
+use aegis_nats::kv::{ActsLeft, HealthBoard, Seen};
 use futures::future::join_all;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,6 +38,37 @@ pub(crate) struct Stage {
     fill: Option<f64>,
     /// How long ago it said so, seconds; none of one that never did.
     heard_s: Option<f64>,
+    /// Of policy: how many acts its limits leave the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acts_left: Option<Budgets>,
+}
+
+/// What policy's limits leave.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct Budgets {
+    /// Acts in the rate limit's window without a person's yes.
+    pub(crate) rate: Budget,
+    /// Acts at once.
+    pub(crate) at_once: Budget,
+}
+
+/// A limit on acts.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct Budget {
+    /// How many more there may be.
+    pub(crate) left: u32,
+    /// How many there may be in all.
+    pub(crate) of: u32,
+}
+
+impl From<ActsLeft> for Budgets {
+    fn from(said: ActsLeft) -> Self {
+        let budget = |(left, of)| Budget { left, of };
+        Self {
+            rate: budget(said.rate),
+            at_once: budget(said.at_once),
+        }
+    }
 }
 
 impl Stage {
@@ -51,6 +82,9 @@ impl Stage {
             lag_s: seen.map(|seen| seen.health.lag_seconds.min(f64::MAX)),
             fill: seen.map(|seen| seen.health.fill),
             heard_s: seen.map(|seen| seen.age.as_secs_f64()),
+            acts_left: seen
+                .and_then(|seen| seen.health.acts_left)
+                .map(Budgets::from),
         }
     }
 
@@ -65,6 +99,26 @@ impl Stage {
 
     pub(crate) const fn heard_s(&self) -> Option<f64> {
         self.heard_s
+    }
+
+    pub(crate) const fn acts_left(&self) -> Option<Budgets> {
+        self.acts_left
+    }
+
+    /// How far it is behind, in a word.
+    pub(crate) fn behind(&self) -> String {
+        match self.lag_s {
+            None => "silent".to_owned(),
+            Some(_)
+                if self
+                    .heard_s
+                    .is_some_and(|s| s >= SILENT_AFTER.as_secs_f64()) =>
+            {
+                "silent".to_owned()
+            }
+            Some(lag) if lag >= f64::MAX => "damaged".to_owned(),
+            Some(lag) => format!("{lag:.1} s"),
+        }
     }
 
     /// In words.
@@ -118,6 +172,7 @@ mod tests {
                 health: Health {
                     lag_seconds,
                     fill: 0.03,
+                    ..Health::default()
                 },
                 age: Duration::from_secs(age),
             })

@@ -176,7 +176,11 @@ mod tests {
 
     fn seen(lag_seconds: f64, fill: f64, age: u64) -> Option<Seen> {
         Some(Seen {
-            health: Health { lag_seconds, fill },
+            health: Health {
+                lag_seconds,
+                fill,
+                ..Health::default()
+            },
             age: Duration::from_secs(age),
         })
     }

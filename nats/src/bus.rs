@@ -1,7 +1,7 @@
 //! The connection.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aegis_schemas::{Stream, Timestamp, is_this_host};
@@ -10,6 +10,7 @@ use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::kv::ActsLeft;
 use crate::topology::Durable;
 use crate::{Error, Publisher, Service, keys, metrics, topology};
 
@@ -56,6 +57,7 @@ struct Inner {
     jetstream: jetstream::Context,
     service: Service,
     id_key: Zeroizing<[u8; 32]>,
+    acts_left: Mutex<Option<ActsLeft>>,
 }
 
 impl std::fmt::Debug for Bus {
@@ -173,6 +175,7 @@ impl Bus {
             jetstream,
             service,
             id_key,
+            acts_left: Mutex::default(),
         })))
     }
 
@@ -274,6 +277,23 @@ impl Bus {
 
     pub(crate) fn jetstream(&self) -> &jetstream::Context {
         &self.0.jetstream
+    }
+
+    /// Lets the pulse say how many acts are left; policy's service alone knows.
+    pub fn say_acts_left(&self, left: ActsLeft) {
+        *self
+            .0
+            .acts_left
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(left);
+    }
+
+    pub(crate) fn acts_left(&self) -> Option<ActsLeft> {
+        *self
+            .0
+            .acts_left
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn id_key(&self) -> &[u8; 32] {

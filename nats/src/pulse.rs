@@ -46,6 +46,7 @@ async fn measure(
     let mut health = Health {
         lag_seconds: 0.0,
         fill: 0.0,
+        acts_left: bus.acts_left(),
     };
     for durable in durables {
         let info = bus.stream_info(durable.stream).await?;

@@ -206,7 +206,7 @@ fn in_words(alarm: &Alarm) -> (&'static str, String, String) {
             format!("Aegis: {part} is silent"),
             format!(
                 "nothing was heard of {part} since {}: until it is back, Aegis may not see, act or record. \
-                 `aegis doctor` and the service's log say why",
+                 `aegis doctor` and the service's log say why. Which services are watched stands in `dead_man.stages`",
                 seconds(alarm.since)
             ),
         ),

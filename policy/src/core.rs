@@ -28,10 +28,11 @@ pub struct Stats {
     pub acts_under_way: usize,
     /// Whether the kill switch is on.
     pub halted: bool,
-    /// How many more acts the cluster may see in the rate limit's window without a person's yes.
-    pub rate_left: u32,
-    /// How many more acts the cluster may see at once.
-    pub blast_left: u32,
+    /// How many more acts the cluster may see in the rate limit's window without a person's yes, and how
+    /// many in all.
+    pub rate_left: (u32, u32),
+    /// How many more acts the cluster may see at once, and how many in all.
+    pub blast_left: (u32, u32),
     /// Inputs that another holder of the lease had said before.
     pub repeated: u64,
     /// Policy sets on the log that were refused.

@@ -75,7 +75,7 @@ pub(crate) fn standing(stats: &Stats) {
     gauge!("aegis_policy_open_proposals").set(stats.open_proposals as f64);
     gauge!("aegis_policy_acts_under_way").set(stats.acts_under_way as f64);
     gauge!("aegis_policy_halted").set(if stats.halted { 1.0 } else { 0.0 });
-    for (budget, left) in [("rate", stats.rate_left), ("blast", stats.blast_left)] {
+    for (budget, (left, _)) in [("rate", stats.rate_left), ("blast", stats.blast_left)] {
         gauge!("aegis_policy_budget_left", "budget" => budget).set(f64::from(left));
     }
     gauge!("aegis_policy_invalid_activations").set(stats.invalid_activations as f64);

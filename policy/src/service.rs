@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use aegis_nats::kv::ActsLeft;
 use aegis_nats::topology::Durable;
 use aegis_nats::{Bus, in_order};
 use aegis_schemas::Event;
@@ -27,7 +28,12 @@ pub async fn run(bus: Bus, config: Config, stop: CancellationToken) -> Result<()
     let observe = |core: &Core, input: &Input, outputs: &[Output]| {
         metrics::said(outputs);
         if matches!(input.event, Event::Signal(_)) {
-            metrics::standing(&core.stats());
+            let stats = core.stats();
+            metrics::standing(&stats);
+            bus.say_acts_left(ActsLeft {
+                rate: stats.rate_left,
+                at_once: stats.blast_left,
+            });
         }
     };
     in_order::run(&bus, core, options, observe, stop).await?;

@@ -169,14 +169,18 @@ fn what_is_left_of_the_budgets_is_told() {
     log.workload("cart", 4, 4, 1, &[("aegis.dev/managed", "true")]);
     log.pod("cart", 1, true);
     let left = |log: &Log| (log.core.stats().rate_left, log.core.stats().blast_left);
-    assert_eq!(left(&log), (20, 5));
+    assert_eq!(left(&log), ((20, 20), (5, 5)));
     let answer = log.incident(&incident("cart", vec![restart("cart", 1)]));
     let warrant = answer.warrants.first().unwrap();
-    assert_eq!(left(&log), (19, 4));
+    assert_eq!(left(&log), ((19, 20), (4, 5)));
     log.applied(warrant);
     log.assessed(warrant, AssessmentVerdict::Verified);
     log.wait(601);
-    assert_eq!(left(&log), (19, 5), "nothing is at risk any more");
+    assert_eq!(
+        left(&log),
+        ((19, 20), (5, 5)),
+        "nothing is at risk any more"
+    );
     log.wait(3_000);
-    assert_eq!(left(&log), (20, 5), "it was long ago");
+    assert_eq!(left(&log), ((20, 20), (5, 5)), "it was long ago");
 }

@@ -1,5 +1,6 @@
 //! Commands and what systems publish.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aegis_schemas::Event;
@@ -38,6 +39,17 @@ pub(crate) async fn are_taken_once_and_answered(site: &Site<'_>) {
             expected
         );
     }
+    // Sent at the same moment, it is one command; whoever comes second learns the answer or when to ask.
+    let calm = json!({"scope": {"cluster": "demo"}, "mode": "observe", "reason": "at once"});
+    let at_once = (0..6).map(|_| send("/modes?wait=10", "at-once", calm.clone()));
+    let mut told = BTreeSet::new();
+    for answer in futures::future::join_all(at_once).await {
+        match answer.status() {
+            StatusCode::ACCEPTED => drop(told.insert(json_of(answer).await["command"].to_string())),
+            other => assert_eq!(other, StatusCode::CONFLICT),
+        }
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
     // What was refused may be tried again with the same key.
     for (password, expected) in [("short", 422), ("long enough for this", 201)] {
         let user = json!({"name": "kim", "password": password, "roles": ["auditor"]});

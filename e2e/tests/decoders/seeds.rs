@@ -236,6 +236,7 @@ fn kept() -> Vec<Vec<u8>> {
     let health = Health {
         lag_seconds: 0.5,
         fill: 0.1,
+        ..Health::default()
     };
     vec![
         chosen(

@@ -322,6 +322,7 @@ async fn unaudited(trial: &mut Trial) {
     let behind = Health {
         lag_seconds: 7_200.0,
         fill: 0.0,
+        ..Health::default()
     };
     board.write(behind).await.unwrap();
     let warrant = trial.ground.good(5).await.unwrap();

@@ -34,6 +34,7 @@ impl MemoryBoard {
         let health = Health {
             lag_seconds: 0.0,
             fill: 0.0,
+            ..Health::default()
         };
         Self(Arc::new(Mutex::new(State {
             now,

@@ -172,7 +172,11 @@ fn live(uid: &str, generation: i64, annotations: &serde_json::Value) -> Option<L
 }
 
 fn seen(lag_seconds: f64, fill: f64, age: u64) -> Option<Seen> {
-    let health = Health { lag_seconds, fill };
+    let health = Health {
+        lag_seconds,
+        fill,
+        ..Health::default()
+    };
     let age = Duration::from_secs(age);
     Some(Seen { health, age })
 }

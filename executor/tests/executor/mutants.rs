@@ -51,6 +51,7 @@ impl Mutant {
             let health = Health {
                 lag_seconds: 0.0,
                 fill: 0.0,
+                ..Health::default()
             };
             let facts = Facts {
                 now: self.now,

@@ -121,6 +121,7 @@ async fn decisions_become_acts_and_outcomes_and_what_is_refused_is_kept() {
     let health = Health {
         lag_seconds: 0.0,
         fill: 0.0,
+        ..Health::default()
     };
     HealthBoard::new(&record).write(health).await.unwrap();
     tokio::spawn(async move {

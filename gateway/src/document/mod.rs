@@ -24,6 +24,8 @@ pub(crate) struct Operation {
     pub(crate) id: String,
     /// Whether nobody need say who they are.
     pub(crate) public: bool,
+    /// What it does, in a sentence.
+    pub(crate) summary: String,
     /// The roles that may ask for it, with a fresh sign-in.
     pub(crate) roles: Vec<&'static str>,
 }
@@ -44,6 +46,7 @@ impl Document {
             let id = text(operation, "operationId");
             let known = Operation {
                 public: is_public(operation),
+                summary: text(operation, "summary"),
                 roles: roles_for(&may, &id),
                 id,
             };
@@ -72,6 +75,13 @@ impl Document {
             .values()
             .find(|operation| operation.id == id);
         found.map_or(&[], |operation| &operation.roles)
+    }
+
+    /// Every operation that takes a sign-in, by method and route.
+    pub(crate) fn guarded(&self) -> impl Iterator<Item = (&str, &Operation)> {
+        let all = self.operations.iter();
+        all.filter(|(_, operation)| !operation.public)
+            .map(|(named, operation)| (named.as_str(), operation))
     }
 
     /// The document as JSON.

@@ -12,6 +12,7 @@ use super::visitor::Visitor;
 use super::words::thousands;
 use super::{Page, show};
 use crate::app::App;
+use crate::stages::{Budget, Stage, stages};
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -23,6 +24,21 @@ struct Overview {
     day: Counts,
     week: Counts,
     entries: String,
+    /// How every stage is; empty while the bus does not answer.
+    stages: Vec<Stage>,
+}
+
+impl Overview {
+    /// What policy's limits leave, in the order in which they bind.
+    fn budgets(&self) -> Vec<(&'static str, Budget)> {
+        let said = self.stages.iter().find_map(Stage::acts_left);
+        said.map_or_else(Vec::new, |left| {
+            vec![
+                ("acts left at once", left.at_once),
+                ("acts left without a yes", left.rate),
+            ]
+        })
+    }
 }
 
 /// Acts of a while, by what became of them.
@@ -77,6 +93,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page 
         day: counts("24 hours").await?,
         week: counts("7 days").await?,
         entries: thousands(frame.entries),
+        stages: stages(&app).await.unwrap_or_default(),
         frame,
     })
 }

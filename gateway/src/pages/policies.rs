@@ -12,6 +12,8 @@ use super::visitor::Visitor;
 use super::words::When;
 use super::{Page, show};
 use crate::app::App;
+use crate::auth::ROLES;
+use crate::document::Operation;
 use crate::problem::Problem;
 use crate::record::Unavailable;
 
@@ -75,6 +77,27 @@ struct File {
     text: String,
 }
 
+/// What somebody may ask for.
+struct Right {
+    operation: String,
+    summary: String,
+    /// Whether each of the roles may, in their order.
+    may: Vec<bool>,
+}
+
+/// Who may ask for what, as the policies answer.
+fn rights(app: &App) -> Vec<Right> {
+    let right = |(operation, known): (&str, &Operation)| Right {
+        operation: operation.to_owned(),
+        summary: known.summary.clone(),
+        may: ROLES
+            .iter()
+            .map(|role| known.roles.contains(role))
+            .collect(),
+    };
+    app.document.guarded().map(right).collect()
+}
+
 #[derive(Template)]
 #[template(path = "policies.html")]
 struct Policies {
@@ -83,6 +106,8 @@ struct Policies {
     files: Vec<File>,
     missing: Option<String>,
     spoke: Vec<Spoke>,
+    roles: [&'static str; 4],
+    rights: Vec<Right>,
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page {
@@ -108,6 +133,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page 
     show(&Policies {
         frame: Frame::around(&app, &visitor, "policies", "Policies").await?,
         spoke: app.store.read(SPOKE, &[], 40).await?,
+        roles: ROLES,
+        rights: rights(&app),
         standing,
         files,
         missing,

@@ -148,6 +148,7 @@ impl World {
         let health = Health {
             lag_seconds,
             fill: 0.0,
+            ..Health::default()
         };
         HealthBoard::new(&self.audit).write(health).await.unwrap();
     }

@@ -12,13 +12,25 @@ use super::store::Store;
 use crate::topology::Bucket;
 use crate::{Bus, Error, Service};
 
+/// How many acts policy's limits leave the cluster, each with how many there are in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActsLeft {
+    /// In the rate limit's window without a person's yes.
+    pub rate: (u32, u32),
+    /// At once.
+    pub at_once: (u32, u32),
+}
+
 /// What a service says of itself, every five seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Health {
     /// The age of the oldest message that it has not handled, in seconds.
     pub lag_seconds: f64,
     /// What it has not handled as a share of what the stream may hold, 0 to 1.
     pub fill: f64,
+    /// What policy alone says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acts_left: Option<ActsLeft>,
 }
 
 impl Health {
@@ -26,6 +38,7 @@ impl Health {
     pub const DAMAGED: Self = Self {
         lag_seconds: f64::INFINITY,
         fill: 1.0,
+        acts_left: None,
     };
 
     /// Whether a stream lost messages.

@@ -110,6 +110,7 @@ async fn the_audit_sinks_health_is_seen_with_its_age() {
     let health = Health {
         lag_seconds: 1.5,
         fill: 0.25,
+        ..Health::default()
     };
     audit.write(health).await.unwrap();
     let seen = reader.audit().await.unwrap().unwrap();

@@ -293,6 +293,7 @@ async fn silence_of_aegis_is_told_and_signs_of_life_end_with_it() {
             let health = Health {
                 lag_seconds: 0.0,
                 fill: 0.0,
+                ..Health::default()
             };
             board.write(health).await.unwrap();
             let beat = heartbeat();

@@ -93,10 +93,11 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
     None
 }
 
-/// How many more acts the cluster may see at once.
-pub(crate) fn left(view: &View<'_>) -> u32 {
+/// How many more acts the cluster may see at once, and how many in all.
+pub(crate) fn left(view: &View<'_>) -> (u32, u32) {
     let held = u32::try_from(held(view).len()).unwrap_or(u32::MAX);
-    view.settings().blast.acts_per_cluster.saturating_sub(held)
+    let all = view.settings().blast.acts_per_cluster;
+    (all.saturating_sub(held), all)
 }
 
 /// The acts whose reservations stand, and until when.

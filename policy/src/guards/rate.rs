@@ -37,9 +37,10 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
     ))
 }
 
-/// How many more acts the cluster may see in this window without a person's yes.
-pub(crate) fn left(view: &View<'_>) -> u32 {
-    left_of(view.settings().rate.per_cluster, recent(view).len())
+/// How many more acts the cluster may see in this window without a person's yes, and how many in all.
+pub(crate) fn left(view: &View<'_>) -> (u32, u32) {
+    let all = view.settings().rate.per_cluster;
+    (left_of(all, recent(view).len()), all)
 }
 
 fn left_of(limit: u32, taken: usize) -> u32 {
