@@ -40,8 +40,8 @@ pub(crate) async fn are_taken_once_and_answered(site: &Site<'_>) {
         );
     }
     // Sent at the same moment, it is one command; whoever comes second learns the answer or when to ask.
-    let calm = json!({"scope": {"cluster": "demo"}, "mode": "observe", "reason": "at once"});
-    let at_once = (0..6).map(|_| send("/modes?wait=10", "at-once", calm.clone()));
+    let again = json!({"scope": {"cluster": "demo"}, "mode": "ask", "reason": "at once"});
+    let at_once = (0..6).map(|_| send("/modes?wait=10", "at-once", again.clone()));
     let mut told = BTreeSet::new();
     for answer in futures::future::join_all(at_once).await {
         match answer.status() {
