@@ -13,6 +13,7 @@ use aegis_schemas::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::classify::{OWN_MANAGER, REPORT_SLACK_S};
 use super::config::{Config, seconds};
 use super::experience::Experience;
 use super::severity::severity;
@@ -260,6 +261,14 @@ impl Act {
             .any(|symptom| symptom.kind.is_harm())
     }
 
+    /// Whether somebody else gave `near` another template since the act was decided, or shortly before: the
+    /// change is told when it shows.
+    fn changed_since(&self, view: &View<'_>, near: &Entity) -> bool {
+        let workload = view.world.workloads.get(near);
+        let change = workload.and_then(|workload| workload.template_change(OWN_MANAGER));
+        change.is_some_and(|seen| seen.at + seconds(REPORT_SLACK_S) >= self.decided)
+    }
+
     /// Notes since when each neighbour shows a harm that it did not show before. Counted only once the
     /// act has settled: until then the target's own trouble still reaches its neighbours.
     fn watch_neighbours(&mut self, view: &View<'_>) {
@@ -269,11 +278,14 @@ impl Act {
                 let before = self.before.sick.get(&near);
                 let symptoms = view.symptoms(&near);
                 let flooded = symptoms.iter().any(|s| s.kind == Kind::LoadHigh);
+                let changed = self.changed_since(view, &near);
                 let new = symptoms.iter().any(|symptom| {
                     symptom.kind.is_harm()
                         && before.is_none_or(|kinds| !kinds.contains(&symptom.kind))
                         // More requests than usual explain it without the act.
                         && !(flooded && symptom.kind.comes_with_load())
+                        // So does what somebody has rolled out there meanwhile, while its own pods fail.
+                        && !(changed && symptom.kind.is_intrinsic())
                 });
                 if new {
                     let since = self.harmed_since.get(&near).copied().unwrap_or(view.now);

@@ -12,7 +12,7 @@ use super::world::World;
 pub(super) const OWN_MANAGER: &str = "aegis-executor";
 
 /// How much later than its effect a change may be reported: metrics and the watch race.
-const REPORT_SLACK_S: u64 = 15;
+pub(super) const REPORT_SLACK_S: u64 = 15;
 
 /// What is said of pods that outlive the template that they are of.
 const TAKEN_BACK: &str = "the template was taken back, these pods still have it";

@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use aegis_schemas::pipeline::{Core as _, Origin};
 use aegis_schemas::signal::{Calls, Change, NodeState, PodState, Terminated, WorkloadState};
 use aegis_schemas::{
-    Action, AnomalyPhase, AssessmentVerdict, Blame, CauseKind, Command, CommandBody, Entity,
-    EntityKind, Event, FailureKind, FeedbackVerdict, Incident, IncidentPhase, Name, Outcome,
-    OutcomePhase, Recommendation, RefusalCode, SignalBody,
+    Action, AnomalyPhase, Assessment, AssessmentVerdict, Blame, CauseKind, Check, Command,
+    CommandBody, Entity, EntityKind, Event, FailureKind, FeedbackVerdict, Incident, IncidentPhase,
+    Name, Outcome, OutcomePhase, Recommendation, RefusalCode, SignalBody,
 };
 
 use crate::log::*;
@@ -387,10 +387,10 @@ fn what_is_said_of_samples_that_were_made_anew_is_heard_and_earlier_episodes_are
     );
 }
 
-#[test]
-fn an_act_that_makes_a_neighbour_worse_has_regressed() {
+/// `front` is scaled out; what `then` does to `back`, which it calls, while that is judged.
+fn judged_beside(then: impl Fn(&mut Log, &Entity)) -> Assessment {
     let mut log = Log::new();
-    let (front, back) = (log.healthy("front", 3), log.healthy("back", 2));
+    let (front, back) = (log.healthy("front", 3), log.healthy("back", 3));
     let callees = vec![back.clone()];
     log.signal(&front, SignalBody::Calls(Calls { callees }));
     let cpu = [
@@ -409,19 +409,35 @@ fn an_act_that_makes_a_neighbour_worse_has_regressed() {
         }),
     );
     log.wait(1);
-    log.anomaly(
-        &back,
-        AnomalyPhase::Opened,
-        &[blame("error_ratio", 0.4, 0.001)],
-    );
-    let verdicts = assessments(&log.wait(10));
-    assert_eq!(verdicts[0].verdict, AssessmentVerdict::Regressed);
-    assert!(
-        verdicts[0]
-            .checks
-            .iter()
-            .any(|check| check.name == "neighbours" && !check.held)
-    );
+    then(&mut log, &back);
+    assessments(&log.wait(10)).remove(0)
+}
+
+#[test]
+fn an_act_that_makes_a_neighbour_worse_has_regressed() {
+    let verdict = judged_beside(|log, back| {
+        let errors = [blame("error_ratio", 0.4, 0.001)];
+        log.anomaly(back, AnomalyPhase::Opened, &errors);
+    });
+    assert_eq!(verdict.verdict, AssessmentVerdict::Regressed);
+    let neighbours = |check: &Check| check.name == "neighbours" && !check.held;
+    assert!(verdict.checks.iter().any(neighbours));
+}
+
+#[test]
+fn what_somebody_rolls_out_at_a_neighbour_is_no_fault_of_the_act() {
+    for (rolled_out, verdict) in [
+        (true, AssessmentVerdict::Verified),
+        (false, AssessmentVerdict::Regressed),
+    ] {
+        let judged = judged_beside(|log, back| {
+            if rolled_out {
+                new_template(log, back, "kubectl", 2);
+            }
+            log.pod("back", 1, false, 4, Some("CrashLoopBackOff"), "rev2");
+        });
+        assert_eq!(judged.verdict, verdict, "{judged:#?}");
+    }
 }
 
 #[test]

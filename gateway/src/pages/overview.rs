@@ -34,8 +34,8 @@ impl Overview {
         let said = self.stages.iter().find_map(Stage::acts_left);
         said.map_or_else(Vec::new, |left| {
             vec![
-                ("acts left at once", left.at_once),
-                ("acts left without a yes", left.rate),
+                ("acts at once", left.at_once),
+                ("acts without a yes", left.rate),
             ]
         })
     }
