@@ -33,7 +33,7 @@ use samples::Samples;
 /// Runs a scenario in virtual time, without servers.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Prints a line of JSON for each seed: what was found, done and verified, and each fault's fate by\nits oracle. With --check, exit code 1 means that an act was wrong or a fault was not healed.\n\nExamples:\n  aegis rehearse healthy-day --seeds 1-20 --check\n  aegis rehearse six-faults-day --seeds 7\n  aegis rehearse my-scenario.toml --mode ask"
+    after_help = "Prints a line of JSON for each seed: what was found, done and verified, and each fault's fate by\nits oracle. With --check, exit code 1 means that an act was wrong, a fault was not\nhealed or there were more incidents than the scenario allows.\n\nExamples:\n  aegis rehearse healthy-week --seeds 1-20 --check\n  aegis rehearse six-faults-day --seeds 7\n  aegis rehearse my-scenario.toml --mode ask"
 )]
 pub struct Rehearse {
     /// A scenario file, or the name of one that is built in (`aegis simulate --list`).
@@ -44,7 +44,7 @@ pub struct Rehearse {
     /// What Aegis may do by itself.
     #[arg(long, default_value = "act", value_parser = crate::people::parse_mode)]
     mode: Mode,
-    /// Fail when an act was wrong or a fault was not healed.
+    /// Fail when an act was wrong, a fault was not healed or there were too many incidents.
     #[arg(long)]
     check: bool,
 }
@@ -55,6 +55,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The epoch of every log of a rehearsal.
 const EPOCH: u16 = 1;
 const RESTATE: u64 = 3_600;
+/// How long no object must have changed for more than a second to pass at once.
+const STILL: u64 = 30;
 
 /// Seeds as people write them: `7`, or `1-20`.
 pub(crate) fn seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
@@ -144,13 +146,19 @@ struct Rehearsal {
     cores: Cores,
     report: Report,
     seconds: u64,
+    /// Seconds between two scrapes; they pass at once while no object changes.
+    pace: u64,
     start: Timestamp,
 }
 
 impl Rehearsal {
     async fn new(scenario: Scenario, seed: u64, mode: Mode) -> Result<Self> {
-        let config = profile::settings()?;
+        let mut config = profile::settings()?;
         let seconds = (scenario.length + scenario.hold).as_secs();
+        let pace = scenario.pace.as_secs().max(1);
+        // Nobody is silent who speaks at that pace.
+        let silent_after = &mut config.detector.scorer.silent_after;
+        *silent_after = (*silent_after).max(3 * scenario.pace);
         let start = jiff::Timestamp::from_second(START)?;
         let simulation = Simulation::new(scenario, seed, start).await?;
         let start = Timestamp::from_millis(start.as_millisecond());
@@ -178,6 +186,7 @@ impl Rehearsal {
             config,
             simulation,
             seconds,
+            pace,
             start,
         };
         rehearsal.begin(uid, mode);
@@ -263,7 +272,15 @@ impl Rehearsal {
     }
 
     async fn play(&mut self) -> Result<()> {
-        for second in 1..=self.seconds {
+        let (mut second, mut changed, mut version) = (0, 0, self.objects.version());
+        while second < self.seconds {
+            // What a watch tells is told when it happens, however far scrapes are apart.
+            let is_moving = second < changed + STILL;
+            second = if is_moving {
+                second + 1
+            } else {
+                (second / self.pace + 1) * self.pace
+            };
             let now = self.start + SECOND * u32::try_from(second)?;
             self.simulation
                 .tick(jiff::Timestamp::from_millisecond(now.as_millis())?)
@@ -271,9 +288,14 @@ impl Rehearsal {
             for signal in self.objects.news(self.simulation.api(), now) {
                 self.signal(now, signal);
             }
-            self.scrape(now)?;
+            if self.objects.version() != version {
+                (changed, version) = (second, self.objects.version());
+            }
+            if second.is_multiple_of(self.pace) {
+                self.scrape(now)?;
+            }
             self.heartbeat(now);
-            if second % RESTATE == 0 {
+            if second.is_multiple_of(RESTATE) {
                 for signal in self.objects.catalogue.restate(now, second / RESTATE) {
                     self.signal(now, signal);
                 }

@@ -14,6 +14,7 @@ pub const SCENARIOS: &[(&str, &str)] = scenarios![
     "load-spike",
     "flapping",
     "healthy-day",
+    "healthy-week",
     "corrupt-pod",
     "neighbour",
     "six-faults-day",

@@ -50,6 +50,7 @@ impl Simulation {
         };
         simulation.world.create().await?;
         let second = SignedDuration::from_secs(1);
+        let pace = simulation.world.pace();
         while at < ready_by {
             at = (at + second).min(ready_by);
             simulation.tick(at).await?;
@@ -61,7 +62,7 @@ impl Simulation {
             return Err(Error::NotReady(missing));
         }
         while at < now {
-            at = (at + second).min(now);
+            at = (at + pace).min(now);
             simulation.tick(at).await?;
         }
         Ok(simulation)

@@ -64,7 +64,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every fault was healed as its oracle asks and no act was wrong.
+    /// Whether every fault was healed as its oracle asks, no act was wrong and there were no more
+    /// incidents than the scenario allows.
     #[must_use]
     pub fn is_right(&self) -> bool {
         let faults = self.simulation["faults"].as_array().into_iter().flatten();
@@ -72,7 +73,9 @@ impl Report {
             let nothing_to_do = fault["right"].as_array().is_some_and(Vec::is_empty);
             nothing_to_do || fault["harmless"] == true || fault["state"] == "healed"
         };
-        faults.clone().all(right) && self.simulation["wrong_acts"] == 0
+        let most = self.simulation["most_incidents"].as_u64();
+        let few = most.is_none_or(|most| self.incidents.len() as u64 <= most);
+        few && faults.clone().all(right) && self.simulation["wrong_acts"] == 0
     }
 
     pub(super) fn hear(&mut self, after: Duration, event: &Event) {

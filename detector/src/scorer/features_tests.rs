@@ -202,6 +202,26 @@ fn quantiles_and_means_come_from_the_histogram() {
     rows.assert("latency_mean", 0.12);
 }
 
+/// The slowest of a few answers says nothing of the slowest hundredth.
+#[test]
+fn a_p99_takes_a_hundred_answers() {
+    for (answers, known) in [(99.0, false), (100.0, true)] {
+        let mut rows = Rows::default();
+        for total in [0.0, answers] {
+            let bucket = |le: &'static [(&'static str, &'static str)], within: f64| {
+                let metric = "http_request_duration_seconds_bucket";
+                (metric, "a", le, (total * within).floor())
+            };
+            rows.row(&[
+                bucket(&[("le", "0.1")], 0.5),
+                bucket(&[("le", "+Inf")], 1.0),
+            ]);
+        }
+        assert!(rows.feature("latency_p50").is_some());
+        assert_eq!(rows.feature("latency_p99").is_some(), known, "{answers}");
+    }
+}
+
 #[test]
 fn calls_are_told_apart_by_peer() {
     let ok: &[(&str, &str)] = &[("code", "200"), ("peer", "cart")];

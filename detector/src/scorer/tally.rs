@@ -10,7 +10,8 @@ const MAX_PEERS: usize = 8;
 const MAX_BOUNDS: usize = 32;
 /// Fewer answers than these say nothing about a share or a mean, or about the slowest hundredth.
 const MIN_ANSWERS: f64 = 4.0;
-const MIN_FOR_P99: f64 = 20.0;
+/// Of fewer than a hundred the slowest hundredth is one answer, the slowest.
+const MIN_FOR_P99: f64 = 100.0;
 /// Fewer packets say nothing about the share that is lost.
 const MIN_PACKETS: f64 = 50.0;
 /// A few calls are slow or fail together whenever one answer is: fewer than these say nothing of a peer.

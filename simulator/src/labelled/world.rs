@@ -37,6 +37,8 @@ pub(super) fn draw(dice: &Dice) -> Scenario {
         length: Duration::from_secs(3_600),
         history: HISTORY,
         hold: Duration::from_secs(60),
+        pace: Duration::from_secs(1),
+        most_incidents: None,
         nodes: dice.whole("nodes", 2, 5),
         namespaces: vec![Namespace {
             name: NAMESPACE.to_owned(),

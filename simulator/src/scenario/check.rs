@@ -17,6 +17,10 @@ impl Scenario {
         if self.nodes == 0 {
             return Err("`nodes` must be at least 1".to_owned());
         }
+        let pace = self.pace.as_secs();
+        if self.pace.subsec_nanos() > 0 || pace == 0 || 60 % pace != 0 {
+            return Err("`pace` must be whole seconds that divide a minute".to_owned());
+        }
         let namespaces: BTreeSet<&str> = self
             .namespaces
             .iter()

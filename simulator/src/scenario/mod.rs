@@ -35,6 +35,12 @@ pub struct Scenario {
     /// How long the oracle of a fault must hold for it to be healed.
     #[serde(with = "friendly", default = "minute")]
     pub hold: Duration,
+    /// How much time passes at once, and between two scrapes, where time is virtual.
+    #[serde(with = "friendly", default = "second")]
+    pub pace: Duration,
+    /// How many incidents there may be at most; any number if it does not say.
+    #[serde(default)]
+    pub most_incidents: Option<u32>,
     /// How many nodes the cluster has.
     #[serde(default = "three")]
     pub nodes: u32,
@@ -117,6 +123,10 @@ fn hour() -> Duration {
 
 fn minute() -> Duration {
     Duration::from_secs(60)
+}
+
+fn second() -> Duration {
+    Duration::from_secs(1)
 }
 
 fn three() -> u32 {

@@ -60,6 +60,8 @@ pub struct World {
     users: Vec<Draws>,
     history: History,
     now: Timestamp,
+    /// How much time passes at once.
+    pace: SignedDuration,
 }
 
 impl World {
@@ -99,6 +101,7 @@ impl World {
             users: users.collect(),
             history: History::default(),
             now,
+            pace: SignedDuration::try_from(scenario.pace).unwrap_or(SignedDuration::from_secs(1)),
             scenario,
         })
     }
@@ -171,7 +174,7 @@ impl World {
     pub fn run_to(&mut self, now: Timestamp) {
         while self.now < now {
             let second = Timestamp::from_second(self.now.as_second()).unwrap_or(self.now);
-            let next = (second + SignedDuration::from_secs(1)).min(now);
+            let next = (second + self.pace).min(now);
             self.pass(next);
             self.now = next;
             self.step_containers();
@@ -183,6 +186,10 @@ impl World {
                 self.history.record(self.now, samples);
             }
         }
+    }
+
+    pub(crate) const fn pace(&self) -> SignedDuration {
+        self.pace
     }
 
     /// All samples as of the last tick.
@@ -235,6 +242,7 @@ impl World {
             "seed": self.seed,
             "time": self.now.to_string(),
             "start": self.start.to_string(),
+            "most_incidents": self.scenario.most_incidents,
             "faults": self.faults.status(),
             "acts": self.acts,
             "wrong_acts": self.acts.iter().filter(|act| !act.right).count(),

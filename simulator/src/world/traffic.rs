@@ -12,7 +12,7 @@ const WAVE: i64 = 30;
 const DAY: f64 = 86_400.0;
 
 impl World {
-    /// Lets the time until `next`, at most a second, pass for all pods.
+    /// Lets the time until `next` pass for all pods.
     pub(super) fn pass(&mut self, next: Timestamp) {
         let second = self.now.as_second();
         let users = self.users(second);
