@@ -7,6 +7,7 @@
 //! [`run`] is the shell around both.
 
 pub mod diagnosis;
+mod forecast;
 pub mod forest;
 pub mod incidents;
 pub mod scorer;

@@ -439,6 +439,30 @@ fn a_snapshot_in_the_middle_changes_no_byte() {
     assert_eq!(one.scorer.state(), other.scorer.state());
 }
 
+#[test]
+fn memory_that_runs_out_within_the_hour_is_said_with_when() {
+    let mut world = World::with_history();
+    let begun = world.now;
+    let leak = |now: Timestamp| 0.4 + 0.6 * now.since(begun).as_secs_f64() / 5_400.0;
+    let said = (0..300).find_map(|_| {
+        let how = Behaviour {
+            memory: leak(world.now),
+            ..USUAL
+        };
+        let said = world.row(how, 15, false);
+        let mut blame = said.into_iter().flat_map(|anomaly| anomaly.blame);
+        blame.find_map(|blame| Some((blame.feature, blame.forecast?)))
+    });
+    let (feature, forecast) = said.expect("a forecast");
+    assert_eq!(feature, "memory_utilisation");
+    let left = 5_400 - world.now.since(begun).as_secs();
+    assert!(left > 1_500, "{left} s are left");
+    assert!(
+        forecast.seconds.abs_diff(left) < left / 3,
+        "{forecast:?} {left}"
+    );
+}
+
 /// Any value, the wild ones included.
 fn value() -> impl Strategy<Value = f64> {
     prop_oneof![

@@ -35,7 +35,7 @@ mod warrant;
 
 pub use access::{Access, AccessOutcome};
 pub use action::{Action, ActionKind, Blast, PreImage, Target};
-pub use anomaly::{Anomaly, AnomalyPhase, Blame};
+pub use anomaly::{Anomaly, AnomalyPhase, Blame, Forecast};
 pub use assessment::{Assessment, AssessmentVerdict, Check};
 pub use command::{Actor, Command, CommandBody, ConfigurationKind, FeedbackVerdict, Mode, Scope};
 pub use dead_letter::DeadLetter;

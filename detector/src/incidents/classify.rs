@@ -4,6 +4,7 @@
 use aegis_schemas::{CauseKind, Entity, FailureKind, Timestamp};
 
 use super::config::{Config, seconds};
+use super::foretold;
 use super::objects::{SeenChange, Workload};
 use super::symptom::{Kind, Symptom, restarts_within};
 use super::world::World;
@@ -154,7 +155,7 @@ impl Case<'_> {
             .all(|pod| pod.state.template_hash == hash)
     }
 
-    fn diagnosis(
+    pub(super) fn diagnosis(
         &self,
         kind: FailureKind,
         cause: CauseKind,
@@ -177,6 +178,7 @@ pub(super) fn classify(case: &Case<'_>) -> Diagnosis {
         .or_else(|| out_of_resources(case))
         .or_else(|| disk_or_network(case))
         .or_else(|| bad_answers(case))
+        .or_else(|| foretold::diagnose(case))
         .unwrap_or_else(|| {
             let because = case.symptoms.iter().map(|s| s.text.clone()).collect();
             let kind = if case.get(Kind::LoadLow).is_some() {

@@ -111,7 +111,7 @@ pub(super) fn case<'a>(config: &'a Config, state: &'a State, root: &'a Entity) -
 fn newest(symptoms: &[Symptom]) -> Option<Timestamp> {
     symptoms
         .iter()
-        .filter(|symptom| symptom.kind.is_harm())
+        .filter(|symptom| symptom.kind.is_harm() || symptom.kind.is_foretold())
         .map(|symptom| symptom.at)
         .max()
 }

@@ -39,9 +39,13 @@ fn root(
             .is_some_and(|all| all.iter().any(|s| s.kind.is_harm()))
     };
     if !is_harmed(start) {
-        let starved = sick.get(start)?.iter().any(|s| s.kind == Kind::LoadLow);
+        let symptoms = sick.get(start)?;
+        let starved = symptoms.iter().any(|s| s.kind == Kind::LoadLow);
         let caller = world.callers(start).find(|caller| is_harmed(caller));
-        return if starved { caller.cloned() } else { None };
+        let by = caller.filter(|_| starved).cloned();
+        // Nobody else explains what will run out.
+        let foretold = symptoms.iter().any(|s| s.kind.is_foretold());
+        return by.or_else(|| foretold.then(|| start.clone()));
     }
     let mut at = start.clone();
     let mut seen = BTreeSet::from([at.clone()]);

@@ -14,6 +14,7 @@ use super::config::{Config, seconds};
 use super::core::Core;
 use super::describe::{case, digest};
 use super::group;
+use super::symptom::Kind;
 
 /// The most incidents that are open at once; beyond it nothing is opened.
 const MAX_OPEN: usize = 1_000;
@@ -213,11 +214,11 @@ impl Core {
         if known || state.muted.contains_key(root) || state.world.is_syncing(state.now) {
             return false;
         }
-        let intrinsic = state
-            .sick
-            .get(root)
-            .is_some_and(|all| all.iter().any(|symptom| symptom.kind.is_intrinsic()));
-        if intrinsic || case(config, state, root).suspect_change().is_some() {
+        let shows = |is: fn(Kind) -> bool| {
+            let symptoms = state.sick.get(root);
+            symptoms.is_some_and(|all| all.iter().any(|symptom| is(symptom.kind)))
+        };
+        if shows(Kind::is_intrinsic) || case(config, state, root).suspect_change().is_some() {
             return true;
         }
         let sheltered = open
@@ -227,7 +228,8 @@ impl Core {
             .sick_since
             .get(root)
             .is_some_and(|since| state.now.since(*since) >= seconds(config.open_after_s));
-        lasting && !sheltered
+        // A forecast has seen much longer than that.
+        (lasting || shows(Kind::is_foretold)) && !sheltered
     }
 
     fn opened(

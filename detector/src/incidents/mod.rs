@@ -15,6 +15,7 @@ mod config;
 mod core;
 mod describe;
 mod experience;
+mod foretold;
 mod group;
 mod lifecycle;
 mod objects;

@@ -165,7 +165,7 @@ fn restart_pod(
 
 /// One leaking pod is replaced; when most leak, all are, one after the other.
 fn leak(case: &Case<'_>, workload: &Workload, confidence: u16) -> Vec<Recommendation> {
-    let hit: Vec<&Entity> = [Kind::Memory, Kind::OutOfMemory]
+    let hit: Vec<&Entity> = [Kind::Memory, Kind::OutOfMemory, Kind::MemoryForetold]
         .into_iter()
         .filter_map(|kind| case.get(kind))
         .flat_map(|symptom| &symptom.pods)

@@ -27,7 +27,8 @@ pub(super) fn severity(world: &World, entity: &Entity, symptoms: &[Symptom]) -> 
     if crashes || half_gone || value(Kind::Errors) >= 0.05 || value(Kind::Cpu) >= 0.9 {
         return Severity::Error;
     }
-    if symptoms.iter().any(|symptom| symptom.kind.is_harm()) {
+    let matters = |symptom: &Symptom| symptom.kind.is_harm() || symptom.kind.is_foretold();
+    if symptoms.iter().any(matters) {
         Severity::Warning
     } else {
         Severity::Info

@@ -7,6 +7,7 @@ use aegis_schemas::{Anomaly, Blame, Entity, EventId, Evidence, EvidenceSource, N
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Materiality, seconds};
+use super::foretold;
 use super::objects::{Pod, Workload};
 use super::world::World;
 
@@ -33,6 +34,10 @@ pub(super) enum Kind {
     Evicted,
     /// What it writes fills the disk.
     Disk,
+    /// Memory comes to its limit if it goes on like this; no harm yet.
+    MemoryForetold,
+    /// The disk will be full if it goes on like this; no harm yet.
+    DiskForetold,
     /// Packets are dropped.
     PacketLoss,
     /// Answers are errors.
@@ -52,7 +57,12 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether somebody is worse off because of it.
     pub(super) const fn is_harm(self) -> bool {
-        !matches!(self, Self::LoadHigh | Self::LoadLow)
+        !matches!(self, Self::LoadHigh | Self::LoadLow) && !self.is_foretold()
+    }
+
+    /// Whether it is a guess at what will be.
+    pub(super) const fn is_foretold(self) -> bool {
+        matches!(self, Self::MemoryForetold | Self::DiskForetold)
     }
 
     /// Whether more requests than usual bring it about.
@@ -163,6 +173,7 @@ pub(super) fn symptoms(
                 .iter()
                 .filter_map(|blame| metric_symptom(&matters, episode, blame)),
         );
+        found.extend(foretold::symptoms(config, episode));
     }
     found.sort_by(|a, b| a.kind.cmp(&b.kind).then_with(|| a.peer.cmp(&b.peer)));
     found.dedup_by(|a, b| a.kind == b.kind && a.peer == b.peer);
@@ -387,28 +398,32 @@ fn metric_symptom(m: &Materiality, episode: &Episode, blame: &Blame) -> Option<S
         ),
         _ => return None,
     };
-    let pods = blame
-        .pod
-        .iter()
-        .map(|pod| Entity {
-            kind: aegis_schemas::EntityKind::Pod,
-            name: pod.clone(),
-            ..episode.anomaly.entity.clone()
-        })
-        .collect();
     Some(Symptom {
-        kind,
-        pods,
         peer,
-        event: episode.event,
-        at: episode.at,
-        value,
-        expected,
-        text,
+        ..measured(episode, blame, kind, text)
     })
 }
 
-fn percent(ratio: f64) -> String {
+/// A symptom that one blamed feature shows.
+pub(super) fn measured(episode: &Episode, blame: &Blame, kind: Kind, text: String) -> Symptom {
+    let pods = blame.pod.iter().map(|pod| Entity {
+        kind: aegis_schemas::EntityKind::Pod,
+        name: pod.clone(),
+        ..episode.anomaly.entity.clone()
+    });
+    Symptom {
+        kind,
+        pods: pods.collect(),
+        peer: None,
+        event: episode.event,
+        at: episode.at,
+        value: blame.value,
+        expected: blame.expected,
+        text,
+    }
+}
+
+pub(super) fn percent(ratio: f64) -> String {
     format!("{:.1} %", ratio * 100.0)
 }
 

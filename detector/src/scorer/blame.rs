@@ -4,6 +4,7 @@ use aegis_schemas::{Blame, Name};
 
 use super::features::Reader;
 use super::metric::Metric;
+use super::supplies::Supplies;
 
 /// From how many scales a feature is blamed.
 const BLAMED: f64 = 3.0;
@@ -11,16 +12,24 @@ const BLAMED: f64 = 3.0;
 /// deviation must be.
 const ODD: f64 = 5.0;
 const SIBLING: f64 = 0.25;
+/// The same where something runs out: a slow rise is seen long before it is a large deviation.
+const ODD_AND_RISING: f64 = 1.0;
 
-/// Every feature that is clearly off in the newest row, the most surprising first: how surprising it is is
-/// measured against how surprising it was before the episode.
-pub(super) fn blame(metrics: &[Metric], reader: &Reader) -> Vec<Blame> {
+/// Every feature that is clearly off in the newest row or will be at its limit, the most surprising first:
+/// how surprising it is is measured against how surprising it was before the episode.
+pub(super) fn blame(metrics: &[Metric], reader: &Reader, supplies: &Supplies) -> Vec<Blame> {
     let mut found: Vec<(f64, Blame)> = metrics
         .iter()
         .filter_map(|metric| {
             let level = metric.level?;
-            (metric.deviation().abs() >= BLAMED).then(|| {
-                let odd = odd_one_out(metric, metrics, reader);
+            let forecast = supplies.forecast(metric.kind());
+            (metric.deviation().abs() >= BLAMED || forecast.is_some()).then(|| {
+                let least = if forecast.is_some() {
+                    ODD_AND_RISING
+                } else {
+                    ODD
+                };
+                let odd = odd_one_out(metric, metrics, reader, least);
                 let (pod, own) = odd.map_or((None, None), |(pod, own)| (Some(pod), own));
                 let blame = Blame {
                     feature: metric.full_name(),
@@ -28,6 +37,7 @@ pub(super) fn blame(metrics: &[Metric], reader: &Reader) -> Vec<Blame> {
                     value: own.unwrap_or(level),
                     expected: metric.expected(),
                     deviation: metric.deviation(),
+                    forecast,
                 };
                 (metric.surprise(), blame)
             })
@@ -41,9 +51,15 @@ pub(super) fn blame(metrics: &[Metric], reader: &Reader) -> Vec<Blame> {
 
 /// The pod that is off while no sibling is, and its own level if that is known of pods. Rates are the
 /// workload's: a pod has its share of them. Of quantiles the pods only know the mean.
-fn odd_one_out(metric: &Metric, all: &[Metric], reader: &Reader) -> Option<(Name, Option<f64>)> {
+fn odd_one_out(
+    metric: &Metric,
+    all: &[Metric],
+    reader: &Reader,
+    least: f64,
+) -> Option<(Name, Option<f64>)> {
     let measure = match metric.kind() {
-        "cpu_utilisation" | "memory_utilisation" | "error_ratio" | "latency_mean" => metric,
+        "cpu_utilisation" | "memory_utilisation" | "disk_utilisation" | "error_ratio"
+        | "latency_mean" => metric,
         "latency_p50" | "latency_p99" => all.iter().find(|one| one.is("latency_mean", None))?,
         _ => return None,
     };
@@ -59,7 +75,7 @@ fn odd_one_out(metric: &Metric, all: &[Metric], reader: &Reader) -> Option<(Name
     let [(first, pod, level), (second, ..), ..] = off.as_slice() else {
         return None;
     };
-    let is_odd = *first >= ODD && *second <= SIBLING * first;
+    let is_odd = *first >= least && *second <= SIBLING * first;
     let own = (measure.kind() == metric.kind()).then_some(*level);
     is_odd.then(|| ((*pod).clone(), own))
 }

@@ -3,8 +3,8 @@
 //! One partition of AEGIS_METRICS in stream order. The raw series of a workload become a row of
 //! features ([`features`]); each feature knows what is usual ([`metric`]), the row as a whole too, and how
 //! unusual it is becomes a tail probability ([`vector`](crate::vector)); rows that stay unusual become an
-//! episode ([`episode`]) that names the features to blame ([`blame`]). No clock, no
-//! randomness: time is that of the samples and of the log.
+//! episode ([`episode`]) that names the features to blame ([`blame`]). So does what will come to its limit
+//! ([`supplies`]). No clock, no randomness: time is that of the samples and of the log.
 
 mod blame;
 mod config;
@@ -14,6 +14,7 @@ mod episode;
 mod features;
 mod metric;
 mod series;
+mod supplies;
 mod tally;
 mod trace;
 mod track;

@@ -10,6 +10,7 @@ use super::config::Config;
 use super::episode::{Open, Row, Watch};
 use super::features::{Prepared, Reader};
 use super::metric::Metric;
+use super::supplies::Supplies;
 use crate::vector::tail::Tail;
 use crate::vector::whole::Whole;
 
@@ -40,6 +41,8 @@ pub(super) struct Track {
     whole: Whole,
     /// Of the largest deviation.
     peak: Tail,
+    #[serde(default)]
+    supplies: Supplies,
     watch: Watch,
     pub(super) open: Option<Open>,
 }
@@ -74,6 +77,7 @@ impl Track {
         }
         self.reader.read(config, series, row, at);
         self.look();
+        self.supplies.look(at, &self.metrics);
         let peak = self.peak();
         let score = self.score(config, peak);
         let is_frozen = self
@@ -186,7 +190,9 @@ impl Track {
                 && metric.instant * metric.deviation().signum() >= config.min_deviation
         };
         let is_off = |metric: &Metric| metric.deviation().abs() >= config.min_deviation / 2.0;
-        if score >= config.threshold && self.metrics.iter().any(is_hot) {
+        let is_strange = score >= config.threshold && self.metrics.iter().any(is_hot);
+        // What will run out is not waited for to be unusual: it may rise as slowly as its baseline.
+        if is_strange || self.supplies.run_out() {
             Row::Hot
         } else if score < config.threshold / 2.0 || !self.metrics.iter().any(is_off) {
             Row::Calm
@@ -203,18 +209,18 @@ impl Track {
         id: impl FnOnce() -> EpisodeId,
     ) -> Option<Saying> {
         let row = self.kind(config, score);
-        let (metrics, reader) = (&self.metrics, &self.reader);
+        let (metrics, reader, supplies) = (&self.metrics, &self.reader, &self.supplies);
         let (phase, blame) = if let Some(open) = &mut self.open {
             if open.is_over(config, row, at) {
                 return self.close(score);
             }
-            let blame = open.is_due(config, at, score, || blame(metrics, reader))?;
+            let blame = open.is_due(config, at, score, || blame(metrics, reader, supplies))?;
             (AnomalyPhase::Grew, blame)
         } else {
             let since = self.watch.opens(config, row, at)?;
             self.watch.clear();
             self.open = Some(Open::new(id(), since, at));
-            (AnomalyPhase::Opened, blame(metrics, reader))
+            (AnomalyPhase::Opened, blame(metrics, reader, supplies))
         };
         let open = self.open.as_mut()?;
         open.said(at, score, &blame);

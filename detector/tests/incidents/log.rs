@@ -270,6 +270,7 @@ pub(crate) fn blame(feature: &str, value: f64, expected: f64) -> Blame {
         value,
         expected,
         deviation: 12.0,
+        forecast: None,
     }
 }
 

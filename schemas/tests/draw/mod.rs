@@ -318,6 +318,7 @@ impl Draw<'_> {
                 value: draw.real(),
                 expected: draw.real(),
                 deviation: draw.real(),
+                forecast: None,
             }),
         }
     }
