@@ -23,8 +23,8 @@ const EVERY: Duration = Duration::from_millis(500);
 /// before it alone, then learned from; nothing is known beforehand, so the first rows say little.
 ///
 /// Writes CSV `timestamp,score,anomaly,blame`, a row for each row. The score is -log10 of how unusual the
-/// row is: 2 is the rarest hundredth. The anomaly is 1 where the score is above the threshold that keeps this
-/// series within its budget of episodes; with a single metric, where an anomaly begins or grows. The blame names metrics, the most surprising first.
+/// row is, in units in which every series keeps within its budget of episodes at 3; from there on the anomaly
+/// is 1. With a single metric it is 1 where an anomaly begins or grows. The blame names metrics, the most surprising first.
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Examples:\n  aegis backtest score --input node-7.csv > scores.csv\n  aegis backtest score --input node-7.csv | awk -F, '$3 == 1'\n  tail -n +1 -f live.csv | aegis backtest score --input -"

@@ -1,18 +1,25 @@
-//! Which rows alarm: the threshold that keeps a stream within its budget of episodes.
+//! Which rows alarm, and what a score is worth: the threshold that keeps a stream within its budget of
+//! episodes, which is the unit of its scores.
 //!
-//! A fixed threshold does not travel: what is calm for one stream is a storm for the next. So many
-//! thresholds watch the stream at once, each counting the episodes that it would have opened; the one in
-//! force is the lowest whose count stays within the budget. It reads nothing but the stream's own
-//! scores so far, and forgets slowly. The first rows are judged by a cautious threshold.
+//! A tail probability of rows does not travel: rows come in bursts, so what opens an episode a week in one
+//! stream opens ten a day in the next. So many thresholds watch the stream at once, each counting the
+//! episodes that it would have opened; the one in force is the lowest whose count stays within the budget.
+//! Scores are said in such units that it is the same number for every stream. It reads nothing but the
+//! stream's own scores so far, and forgets slowly, so the order of a stream's scores hardly changes. The
+//! first rows are judged by a cautious threshold.
 
 use serde::{Deserialize, Serialize};
 
+use super::core::Judgement;
+
+/// The score that is said for the threshold in force: from there on, a row alarms.
+const ALARM: f64 = 3.0;
 /// The thresholds: the lowest, which about one row in thirty reaches, and the ratio from one to the next.
 const LEVELS: usize = 32;
 const LOWEST: f32 = 1.5;
 const RATIO: f32 = 1.1;
-/// The threshold of the first day.
-const CAUTIOUS: f32 = 3.0;
+/// The threshold of the first day: scores are as they come.
+const CAUTIOUS: f32 = ALARM as f32;
 /// Alarms with no more than so many calm rows between them are one episode.
 pub const CALM_ROWS: u16 = 30;
 /// Episodes that a threshold may open in a day, and in a row: where rows are few, an alarm is long. Those that
@@ -49,10 +56,18 @@ impl Default for Alarm {
 }
 
 impl Alarm {
-    /// Whether a row of this score alarms, `step` seconds after the row before it. Learns it afterwards.
-    pub(crate) fn look(&mut self, score: f64, step: f64) -> bool {
-        let score = score as f32;
-        let alarms = score >= self.threshold;
+    /// What a row of this score is worth, `step` seconds after the row before it. Learns it afterwards.
+    pub(crate) fn look(&mut self, score: f64, step: f64) -> Judgement {
+        let said = score * ALARM / f64::from(self.threshold);
+        let judged = Judgement {
+            score: said,
+            anomaly: said >= ALARM,
+        };
+        self.count(score as f32, step);
+        judged
+    }
+
+    fn count(&mut self, score: f32, step: f64) {
         let days = (step as f32 / 86_400.0).clamp(0.0, LONGEST_STEP);
         let kept = 1.0 - days / MEMORY_DAYS;
         self.days = self.days * kept + days;
@@ -77,13 +92,12 @@ impl Alarm {
         if self.days >= 1.0 {
             self.threshold = lowest.unwrap_or(level);
         }
-        alarms
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Alarm, BUDGET, CALM_ROWS};
+    use super::{ALARM, Alarm, BUDGET, CALM_ROWS};
 
     /// Episodes a day of the last 30 of 60 days, in a stream whose scores are `factor` times exponential.
     fn episodes(factor: f64) -> f32 {
@@ -94,7 +108,9 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
             let uniform = ((state >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-            let alarms = alarm.look(-factor * uniform.ln(), 60.0);
+            let judged = alarm.look(-factor * uniform.ln(), 60.0);
+            assert_eq!(judged.anomaly, judged.score >= ALARM);
+            let alarms = judged.anomaly;
             if alarms && calm >= CALM_ROWS && row >= 30 * 1_440 {
                 opened += 1.0;
             }

@@ -130,8 +130,8 @@ impl Column {
         self.rows = self.rows.saturating_add(1);
     }
 
-    /// How far off it is now or was just now, whichever is more, in scales: what it is blamed for. Scores
-    /// follow what lasts, so at the height of a fault a single column may be back for a row.
+    /// How far off it is now or was just now, whichever is more, in scales. Scores follow what lasts, so at
+    /// the height of a fault a single column may be back for a row.
     pub(crate) fn loudness(&self) -> f64 {
         let [soon, later, _] = self.averages;
         let averaged = soon.abs().max(later.abs());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alarm::Alarm;
+use super::blame::Blame;
 use super::column::{Column, Pace};
 use super::season::Season;
 use super::tail::Tail;
@@ -14,8 +15,8 @@ const PACE: Pace = Pace {
     clip: 4.0,
     spread_clip: 4.0,
 };
-/// The slowest rate at which columns learn.
-const RATE: f64 = 1e-4;
+/// The slowest rate at which columns learn: with a row a minute they remember three weeks.
+const RATE: f64 = 3e-5;
 /// Rows before there is a score at all.
 const QUIET_ROWS: u32 = 150;
 /// From which score a row teaches the tails a tenth only.
@@ -29,9 +30,9 @@ const LARGEST: f64 = 1e140;
 /// What a row is worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Judgement {
-    /// -log10 of how unusual it is: finite, not below 0.
+    /// -log10 of how unusual it is: finite, not below 0. It alarms from 3 on, whatever the stream.
     pub score: f64,
-    /// Whether it alarms, at the threshold that keeps this stream within its budget of episodes.
+    /// Whether it alarms.
     pub anomaly: bool,
 }
 
@@ -45,6 +46,7 @@ pub struct Vector {
     /// Of the largest deviation: what there is to go by before the shape is known.
     peak: Tail,
     alarm: Alarm,
+    blame: Blame,
     /// Time of the newest row, in seconds.
     newest: Option<i64>,
 }
@@ -60,6 +62,7 @@ impl Vector {
             whole: Whole::new(metrics),
             peak: Tail::default(),
             alarm: Alarm::default(),
+            blame: Blame::new(metrics),
             newest: None,
         }
     }
@@ -81,17 +84,14 @@ impl Vector {
             }
         }
         let score = self.score();
-        let anomaly = self.alarm.look(score, step as f64);
+        let judged = self.alarm.look(score, step as f64);
         self.learn(row, score);
-        Judgement { score, anomaly }
+        judged
     }
 
-    /// The metrics that are to blame for the newest row, the loudest first, into `blamed`.
+    /// The metrics that are to blame for the newest row, the most blamed first, into `blamed`.
     pub fn blame(&self, blamed: &mut Vec<usize>) {
-        let loudness = |metric: usize| self.columns[metric].loudness();
-        blamed.clear();
-        blamed.extend((0..self.columns.len()).filter(|metric| loudness(*metric) > 0.0));
-        blamed.sort_by(|a, b| loudness(*b).total_cmp(&loudness(*a)));
+        self.blame.order(&self.columns, blamed);
     }
 
     /// Bytes of memory that it takes.
@@ -99,7 +99,7 @@ impl Vector {
     pub fn memory_bytes(&self) -> usize {
         let slots: usize = self.seasons.iter().map(Season::heap_bytes).sum();
         let columns = size_of_val(self.columns.as_slice()) + size_of_val(self.seasons.as_slice());
-        size_of::<Self>() + columns + slots + self.whole.heap_bytes()
+        size_of::<Self>() + columns + slots + self.whole.heap_bytes() + self.blame.heap_bytes()
     }
 
     fn score(&mut self) -> f64 {
@@ -119,6 +119,7 @@ impl Vector {
         let weight = if score > STRANGE { STRANGE_WEIGHT } else { 1.0 };
         self.peak.learn(self.largest(), weight);
         self.whole.learn(weight);
+        self.blame.learn(&self.columns);
         for (column, value) in self.columns.iter_mut().zip(row) {
             if !value.is_nan() {
                 let rate = (1.0 / (f64::from(column.rows()) + 1.0)).max(RATE);

@@ -2,10 +2,11 @@
 //!
 //! Each metric knows what is usual for it ([`column`]), by the time of day too ([`season`]); the row as a
 //! whole has a shape ([`shape`], over a moving [`covariance`]), and how unlike itself that is becomes a
-//! tail probability ([`whole`], [`tail`]); a threshold that the stream itself sets tells which rows alarm ([`alarm`]). Learning never stops. A
-//! function of the rows so far: no clock, no randomness, a fixed order of sums.
+//! tail probability ([`whole`], [`tail`]); a threshold that the stream itself sets tells which rows alarm, and is the unit of
+//! the score ([`alarm`]); [`blame`] orders the metrics. Learning never stops. A function of the rows so far: no clock, no randomness, a fixed order of sums.
 
 mod alarm;
+mod blame;
 pub(crate) mod column;
 mod core;
 mod covariance;

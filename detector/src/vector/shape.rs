@@ -20,7 +20,7 @@ const SHARE: f64 = 0.95;
 const COLD: usize = 12;
 const WARM: usize = 2;
 /// The slowest rates at which mean and covariance, and the size of residuals, follow.
-const RATE: f32 = 1e-4;
+const RATE: f32 = 3e-5;
 const RESIDUAL_RATE: f32 = 1e-3;
 /// No residual counts as smaller than this.
 const FLOOR: f32 = 0.05;
