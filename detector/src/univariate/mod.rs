@@ -12,6 +12,7 @@
 mod density;
 mod level;
 mod motion;
+mod packed;
 mod peaks;
 mod shape;
 mod slots;

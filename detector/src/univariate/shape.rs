@@ -24,6 +24,7 @@ const LIMIT: f64 = 127.0;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Shape {
     unit: f64,
+    #[serde(with = "super::packed")]
     values: Vec<i8>,
 }
 

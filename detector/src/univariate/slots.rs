@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::packed::Packed;
+
 const DAY: i64 = 86_400;
 /// Slots of a day; half as many, each for weekdays and for weekends, in a week.
 const SLOTS: i64 = 96;
@@ -36,16 +38,48 @@ pub(super) fn of_week(at_seconds: i64) -> usize {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Slot {
     mean: f32,
-    deviation: f32,
+    deviation: Brief,
     visits: u8,
+}
+
+/// A number to two or three digits, which is all that the deviation of a few values is good for: the upper
+/// half of an `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Brief(u16);
+
+impl Brief {
+    const fn of(x: f32) -> Self {
+        Self((x.to_bits().saturating_add(1 << 15) >> 16) as u16)
+    }
+
+    fn get(self) -> f64 {
+        f64::from(f32::from_bits(u32::from(self.0) << 16))
+    }
+}
+
+impl Packed<7> for Slot {
+    fn pack(self) -> [u8; 7] {
+        let [a, b, c, d] = self.mean.to_le_bytes();
+        let [e, f] = self.deviation.0.to_le_bytes();
+        [a, b, c, d, e, f, self.visits]
+    }
+
+    fn unpack([a, b, c, d, e, f, visits]: [u8; 7]) -> Self {
+        Self {
+            mean: f32::from_le_bytes([a, b, c, d]),
+            deviation: Brief(u16::from_le_bytes([e, f])),
+            visits,
+        }
+    }
 }
 
 /// A profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Slots {
+    #[serde(with = "super::packed")]
     slots: Vec<Slot>,
     /// Mean deviation over all slots.
     deviation: f64,
@@ -69,14 +103,15 @@ impl Slots {
         let slot = &mut self.slots[slot];
         let error = x - f64::from(slot.mean);
         let visits = f64::from(slot.visits);
-        let spread = HALF * (f64::from(slot.deviation) + all);
+        let deviation = slot.deviation.get();
+        let spread = HALF * (deviation + all);
         let is_known = slot.visits >= KNOWN && spread > 0.0;
         let odd = is_known.then(|| error.abs() / spread);
 
         slot.mean += (RATE.max(1.0 / (visits + 1.0)) * error) as f32;
         if slot.visits > 0 {
-            let change = error.abs() - f64::from(slot.deviation);
-            slot.deviation += (RATE.max(1.0 / visits) * change) as f32;
+            let change = error.abs() - deviation;
+            slot.deviation = Brief::of((deviation + RATE.max(1.0 / visits) * change) as f32);
             self.rows = self.rows.saturating_add(1);
             let rate = ALL_RATE.max(1.0 / f64::from(self.rows));
             self.deviation += rate * (error.abs() - all);

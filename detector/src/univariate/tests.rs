@@ -89,7 +89,7 @@ fn a_snapshot_goes_on_where_it_was_taken_and_is_small() {
         }
     }
     let bytes = rmp_serde::to_vec(&metric).expect("it serializes");
-    assert!(bytes.len() < 5500, "{} bytes", bytes.len());
+    assert!(bytes.len() < 4096, "{} bytes", bytes.len());
     let mut restored: Univariate = rmp_serde::from_slice(&bytes).expect("its own bytes");
     for (at, value) in &rows {
         let at = at + 4 * 28 * DAY;
