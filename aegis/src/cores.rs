@@ -8,7 +8,9 @@ use aegis_audit_sink::checkpoint::VerifyingKey;
 use aegis_audit_sink::read::{Reader, Standing};
 use aegis_audit_sink::{Error, prove};
 use aegis_detector::scorer::{self, Scorer};
-use aegis_gateway::{Because, Call, Detection, Evaluation, Question, Silence};
+use aegis_gateway::{
+    Because, Call, Checked, Detection, Evaluation, Fault, PolicySaid, Question, Silence,
+};
 use aegis_policy::{NOT_LOOKED_AT, Permissions, Rules};
 use aegis_schemas::pipeline::{Core as _, Input};
 use aegis_schemas::{
@@ -186,6 +188,33 @@ impl aegis_gateway::Cores for Cores {
 
     fn evaluate(&self, question: Question) -> BoxFuture<'_, Result<Evaluation, Silence>> {
         self.evaluation(question).boxed()
+    }
+
+    fn check_policies(&self, content: &str) -> Checked {
+        let digest = Digest::of(content.as_bytes()).to_string();
+        match Rules::parse(content) {
+            Ok(rules) => Checked {
+                valid: true,
+                digest,
+                policies: rules
+                    .reasons()
+                    .map(|(id, reason)| PolicySaid {
+                        id: id.to_owned(),
+                        reason: reason.to_owned(),
+                    })
+                    .collect(),
+                fault: None,
+            },
+            Err(invalid) => Checked {
+                digest,
+                fault: Some(Fault {
+                    file: invalid.file.to_owned(),
+                    line: invalid.line,
+                    reason: invalid.reason,
+                }),
+                ..Checked::default()
+            },
+        }
     }
 
     fn detect(&self, batch: MetricBatch) -> Detection {

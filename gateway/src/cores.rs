@@ -112,6 +112,39 @@ pub struct Evaluation {
     pub not_looked_at: Vec<&'static str>,
 }
 
+/// What is said of a policy set that somebody thinks of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Checked {
+    /// Whether it could be activated.
+    pub valid: bool,
+    /// What it would be called: the SHA-256 of its text.
+    pub digest: String,
+    /// Its policies, if it is valid.
+    pub policies: Vec<PolicySaid>,
+    /// What is wrong, and where.
+    pub fault: Option<Fault>,
+}
+
+/// A policy and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PolicySaid {
+    /// Its id.
+    pub id: String,
+    /// Its reason.
+    pub reason: String,
+}
+
+/// What is wrong with a policy set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Fault {
+    /// In which of its files.
+    pub file: String,
+    /// In which line of it, from 1; none when the whole file is meant.
+    pub line: Option<usize>,
+    /// In words.
+    pub reason: String,
+}
+
 /// What the scorer says of samples that it knew nothing of before.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Detection {
@@ -144,6 +177,9 @@ pub trait Cores: Record + Debug + Send + Sync {
 
     /// What policy would say to an act, under the policy set and the orders that stand.
     fn evaluate(&self, question: Question) -> BoxFuture<'_, Result<Evaluation, Silence>>;
+
+    /// Whether a policy set is valid.
+    fn check_policies(&self, content: &str) -> Checked;
 
     /// What the scorer would find in samples.
     fn detect(&self, batch: MetricBatch) -> Detection;

@@ -37,7 +37,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use bare::serve_bare;
 pub use config::Config;
-pub use cores::{Because, Call, Cores, Detection, Evaluation, Question, Silence};
+pub use cores::{
+    Because, Call, Checked, Cores, Detection, Evaluation, Fault, PolicySaid, Question, Silence,
+};
 pub use password::{TooShort, hash as hash_password};
 pub use problem::Problem;
 pub use record::{Entry, Point, Proven, Record, Trace, Unavailable};

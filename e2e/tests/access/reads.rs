@@ -118,6 +118,7 @@ pub(crate) async fn questions_are_answered_under_what_stands(site: &Site<'_>) {
         let unseen = answer["not_looked_at"].as_array().unwrap();
         assert!(unseen.contains(&json!("cooldown")), "{answer}");
     }
+    drafts_are_checked(site, &token).await;
     let samples = json!({
         "entity": question["workload"], "source": "somebody", "times": ["2026-11-29T16:40:00Z"],
         "series": [{"metric": "http_requests_total", "kind": "counter", "values": [1.0]}],
@@ -125,6 +126,33 @@ pub(crate) async fn questions_are_answered_under_what_stands(site: &Site<'_>) {
     let detected = json_of(site.post("/detect", &token, &samples).await).await;
     assert_eq!(detected["rows"], 1);
     assert_eq!(detected["anomalies"], json!([]));
+}
+
+/// The policy set that `aegis init` writes, as one text.
+const POLICIES: &str = concat!(
+    "=== schema.cedarschema ===\n",
+    include_str!("../../../policy/default/schema.cedarschema"),
+    "=== policies.cedar ===\n",
+    include_str!("../../../policy/default/policies.cedar"),
+    "=== settings.toml ===\n",
+    include_str!("../../../policy/default/settings.toml"),
+);
+
+/// A policy set that somebody thinks of is checked as one that is activated.
+async fn drafts_are_checked(site: &Site<'_>, token: &str) {
+    let slip = POLICIES.replace("context.mode == \"observe\"", "context.mood == \"observe\"");
+    for (content, file) in [
+        (POLICIES, Value::Null),
+        (slip.as_str(), json!("policies.cedar")),
+    ] {
+        let draft = json!({ "content": content });
+        let answer = json_of(site.post("/policies/check", token, &draft).await).await;
+        assert_eq!(answer["valid"], json!(file.is_null()), "{answer}");
+        assert_eq!(answer["fault"]["file"], file);
+        assert_eq!(answer["fault"]["line"].is_u64(), !file.is_null());
+        let digest = aegis_schemas::Digest::of(content.as_bytes()).to_string();
+        assert_eq!(text(&answer, "digest"), digest);
+    }
 }
 
 pub(crate) async fn pages_load_nothing_from_elsewhere(site: &Site<'_>) {

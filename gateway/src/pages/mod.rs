@@ -67,7 +67,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/acts/{decision}/undo", post(acts::undo))
         .route("/audit", get(audit::page))
         .route("/audit/{idx}", get(audit::entry))
-        .route("/policies", get(policies::page))
+        .route("/policies", get(policies::page).post(policies::check))
         .route("/people", get(people::page))
         .route("/people/{deed}", post(people::deed))
         .route("/admin", get(admin::page))

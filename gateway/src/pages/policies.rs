@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::frame::Frame;
-use super::visitor::Visitor;
+use super::visitor::{Sent, Visitor};
 use super::words::When;
 use super::{Page, show};
 use crate::app::App;
 use crate::auth::ROLES;
+use crate::cores::Checked;
 use crate::document::Operation;
 use crate::problem::Problem;
 use crate::record::Unavailable;
@@ -105,6 +106,11 @@ struct Policies {
     standing: Option<Standing>,
     files: Vec<File>,
     missing: Option<String>,
+    /// What is said of the set in force.
+    checked: Option<Checked>,
+    /// The text to think about, and what is said of it once it was sent.
+    draft: String,
+    answer: Option<Checked>,
     spoke: Vec<Spoke>,
     roles: [&'static str; 4],
     rights: Vec<Right>,
@@ -112,15 +118,21 @@ struct Policies {
 
 pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page {
     visitor.who.demand(&app, "get_orders")?;
-    let standing = Standing::now(&app).await?;
-    let (mut files, mut missing) = (Vec::new(), None);
+    page_with(&app, &visitor, None).await
+}
+
+/// The page with what is wrong with the set that somebody thinks of; nothing comes of it.
+pub(super) async fn check(State(app): State<Arc<App>>, sent: Sent) -> Page {
+    sent.visitor.who.demand(&app, "check_policies")?;
+    page_with(&app, &sent.visitor, Some(sent.written("draft"))).await
+}
+
+async fn page_with(app: &Arc<App>, visitor: &Visitor, draft: Option<String>) -> Page {
+    let standing = Standing::now(app).await?;
+    let (mut content, mut missing) = (None, None);
     if let Some(standing) = &standing {
         match app.cores.policy_set(&standing.policy).await {
-            Ok(content) => {
-                files = files_of(&content);
-                // What decides comes before what it is decided with.
-                files.sort_by_key(|file| !file.name.ends_with(".cedar"));
-            }
+            Ok(text) => content = Some(text),
             Err(Unavailable::NotFound(_)) => {
                 missing = Some(
                     "the policy set is not on record: it was activated before this log began"
@@ -130,11 +142,27 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page 
             Err(error) => missing = Some(error.to_string()),
         }
     }
+    let mut files = content.as_deref().map_or_else(Vec::new, files_of);
+    // What decides comes before what it is decided with.
+    files.sort_by_key(|file| !file.name.ends_with(".cedar"));
+    let checked = match &content {
+        Some(content) => Some(crate::routes::checked(app, content.to_string()).await?),
+        None => None,
+    };
+    let answer = match &draft {
+        Some(draft) => Some(crate::routes::checked(app, draft.clone()).await?),
+        None => None,
+    };
     show(&Policies {
-        frame: Frame::around(&app, &visitor, "policies", "Policies").await?,
+        frame: Frame::around(app, visitor, "policies", "Policies").await?,
         spoke: app.store.read(SPOKE, &[], 40).await?,
         roles: ROLES,
-        rights: rights(&app),
+        rights: rights(app),
+        draft: draft
+            .or_else(|| content.map(|text| text.to_string()))
+            .unwrap_or_default(),
+        checked,
+        answer,
         standing,
         files,
         missing,

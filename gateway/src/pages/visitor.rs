@@ -81,6 +81,12 @@ impl Sent {
         self.field(name).unwrap_or_default().to_owned()
     }
 
+    /// The text of a field as it was written; browsers end its lines with two characters.
+    pub(super) fn written(&self, name: &str) -> String {
+        let value = self.fields.get(name).map_or("", String::as_str);
+        value.replace("\r\n", "\n")
+    }
+
     /// A field that must be there.
     pub(super) fn needed(&self, name: &str) -> Result<&str, Problem> {
         self.field(name)

@@ -36,6 +36,7 @@ use crate::trace;
 pub(crate) use self::commands::halt::{engage, release};
 pub(crate) use self::parts::{Body, Id, Sought};
 pub(crate) use self::read::incidents::{INCIDENT, INCIDENTS};
+pub(crate) use self::what_if::checked;
 
 /// The largest body of a request, bytes.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
@@ -90,6 +91,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(commands::proposals::reject))
         .routes(routes!(commands::acts::request))
         .routes(routes!(what_if::evaluate))
+        .routes(routes!(what_if::check_policies))
         .routes(routes!(what_if::detect))
         .routes(routes!(read::audit::orders))
         .routes(routes!(commands::orders::mode))

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use aegis_schemas::MetricBatch;
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::cores::{Detection, Evaluation, Question, Silence};
+use crate::cores::{Checked, Detection, Evaluation, Question, Silence};
 use crate::document as shape;
 use crate::problem::Problem;
 use crate::routes::Body;
@@ -35,6 +37,36 @@ pub(super) async fn evaluate(
     Body(question): Body<Question>,
 ) -> Result<Json<Evaluation>, Problem> {
     Ok(Json(app.cores.evaluate(question).await?))
+}
+
+/// A policy set that somebody thinks of.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::routes) struct Draft {
+    /// Its files as one text, each under a line `=== NAME ===`.
+    content: String,
+}
+
+/// Checks a policy set as it would be before it took effect. Nothing is done, and nothing is put on the log.
+#[utoipa::path(
+    post, path = "/policies/check", operation_id = "check_policies", tag = "orders",
+    request_body = Draft,
+    responses((status = 200, description = "Whether it is valid, or what is wrong in which line.", body = Checked))
+)]
+pub(super) async fn check_policies(
+    State(app): State<Arc<App>>,
+    Body(draft): Body<Draft>,
+) -> Result<Json<Checked>, Problem> {
+    Ok(Json(checked(&app, draft.content).await?))
+}
+
+/// Checks a policy set, off the threads that answer requests: it is work.
+pub(crate) async fn checked(app: &App, content: String) -> Result<Checked, Problem> {
+    let cores = Arc::clone(&app.cores);
+    let checking = tokio::task::spawn_blocking(move || cores.check_policies(&content));
+    checking
+        .await
+        .map_err(|error| Problem::unavailable(error.to_string()))
 }
 
 /// What the detector would find in these samples, if it knew no others. Nothing is stored.

@@ -117,6 +117,12 @@ impl Policies {
         Ok(policies)
     }
 
+    /// Every policy's id and reason.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = (&str, &str)> {
+        let told = self.told.iter();
+        told.map(|(id, told)| (id.as_str(), told.reason.as_str()))
+    }
+
     fn validate(&self, file: &'static str, text: &str) -> Result<(), Invalid> {
         let validator = Validator::new(self.schema.clone());
         let result = validator.validate(&self.set, ValidationMode::Strict);

@@ -91,6 +91,11 @@ impl Rules {
         self.digest
     }
 
+    /// The policies of the set, by id, each with its reason.
+    pub fn reasons(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.policies.reasons()
+    }
+
     pub(crate) const fn settings(&self) -> &Settings {
         &self.settings
     }
