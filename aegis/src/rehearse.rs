@@ -8,8 +8,10 @@ pub(crate) mod objects;
 mod report;
 pub(crate) mod samples;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use aegis_detector::incidents::Learnt;
 use aegis_executor::{Executor, MemoryBoard};
 use aegis_ingest::{Catalogue, heartbeat};
 use aegis_schemas::keyring::KeyFile;
@@ -22,6 +24,7 @@ use aegis_simulator::{SCENARIOS, Scenario, Simulation};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::backtest::model_file;
 use crate::config::Config;
 use crate::demo::profile;
 use cores::Cores;
@@ -44,6 +47,9 @@ pub struct Rehearse {
     /// What Aegis may do by itself.
     #[arg(long, default_value = "act", value_parser = crate::people::parse_mode)]
     mode: Mode,
+    /// A model that `aegis train` made, asked for the failure's kind where the rules are not sure.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
     /// Fail when an act was wrong, a fault was not healed or there were too many incidents.
     #[arg(long)]
     check: bool,
@@ -79,6 +85,8 @@ impl Rehearse {
     /// When the scenario is wrong, or with `--check` when Aegis did.
     pub async fn run(&self) -> Result<()> {
         let scenario = scenario(&self.scenario)?;
+        let learnt = self.model.as_deref().map(model_file::read_learnt);
+        let learnt = learnt.transpose()?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let mut seeds = self.seeds.clone();
         let mut running = tokio::task::JoinSet::new();
@@ -88,7 +96,8 @@ impl Rehearse {
                 && let Some(seed) = seeds.next()
             {
                 let (scenario, mode) = (scenario.clone(), self.mode);
-                running.spawn(async move { rehearse(scenario, seed, mode).await });
+                let learnt = learnt.clone();
+                running.spawn(async move { rehearse(scenario, seed, mode, learnt).await });
             }
             let Some(ended) = running.join_next().await else {
                 break;
@@ -124,13 +133,18 @@ pub fn scenario(named: &str) -> Result<Scenario> {
     Scenario::parse(&text).with_context(|| format!("scenario `{named}`"))
 }
 
-/// One seed of a scenario, to its end.
+/// One seed of a scenario, to its end; `learnt` is asked for kinds.
 ///
 /// # Errors
 ///
 /// When the simulated cluster or a core fails.
-pub async fn rehearse(scenario: Scenario, seed: u64, mode: Mode) -> Result<Report> {
-    let mut rehearsal = Rehearsal::new(scenario, seed, mode).await?;
+pub async fn rehearse(
+    scenario: Scenario,
+    seed: u64,
+    mode: Mode,
+    learnt: Option<Learnt>,
+) -> Result<Report> {
+    let mut rehearsal = Rehearsal::new(scenario, seed, mode, learnt).await?;
     rehearsal.play().await?;
     Ok(rehearsal
         .report
@@ -152,7 +166,12 @@ struct Rehearsal {
 }
 
 impl Rehearsal {
-    async fn new(scenario: Scenario, seed: u64, mode: Mode) -> Result<Self> {
+    async fn new(
+        scenario: Scenario,
+        seed: u64,
+        mode: Mode,
+        learnt: Option<Learnt>,
+    ) -> Result<Self> {
         let mut config = profile::settings()?;
         let seconds = (scenario.length + scenario.hold).as_secs();
         let pace = scenario.pace.as_secs().max(1);
@@ -181,7 +200,7 @@ impl Rehearsal {
             objects: Objects::new(Catalogue::new(config.ingest.cluster.clone())),
             samples: Samples::default(),
             log: Log::default(),
-            cores: Cores::new(&config, keys, executor),
+            cores: Cores::new(&config, keys, learnt, executor),
             report: Report::default(),
             config,
             simulation,
@@ -253,19 +272,12 @@ impl Rehearsal {
             if at >= self.start {
                 break;
             }
-            for batch in self.samples.past(&self.objects.catalogue, at, &samples) {
-                let seq = self.log.number_metrics();
-                let id = EventId::of_content("backfill", &seq.to_be_bytes());
-                let input = aegis_schemas::pipeline::Input {
-                    epoch: EPOCH,
-                    seq,
-                    time: self.start,
-                    id,
-                    cause: None,
-                    origin: None,
-                    event: Event::Metric(batch),
-                };
-                self.cores.score(&mut self.log, self.start, &input)?;
+            for input in self.samples.past(&self.objects.catalogue, at, samples) {
+                input.seq = self.log.number_metrics();
+                input.id = EventId::of_content("backfill", &input.seq.to_be_bytes());
+                // It comes at the start, all of it at once.
+                input.time = self.start;
+                self.cores.score(&mut self.log, self.start, input)?;
             }
         }
         self.settle(self.start).await

@@ -13,7 +13,7 @@ use crate::backtest::model_file;
 /// Learns failure kinds and causes from incidents.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Folders of incidents are as `aegis backtest diagnose --help` says, with `kind` and `root_entity` in\nincident.json. The same incidents in the same order, with the same seed, make the same file. Its first line\nholds the SHA-256 of the rest, so that a file that was changed is refused.\n\nWhat is printed was measured out of bag: each incident was judged only by trees that had not seen it.\n\nExamples:\n  aegis train --incidents ./incidents --output kinds.model\n  aegis train --incidents ./simulated --incidents ./ours --output kinds.model\n  aegis backtest diagnose --incidents ./new --model kinds.model"
+    after_help = "Folders of incidents are as `aegis backtest diagnose --help` says, with `kind` and `root_entity` in\nincident.json. The same incidents in the same order, with the same seed, make the same file. Its first line\nholds the SHA-256 of the rest, so that a file that was changed is refused.\n\nWhat is printed was measured out of bag: each incident was judged only by trees that had not seen it.\n\nExamples:\n  aegis train --incidents ./incidents --output kinds.model\n  aegis train --incidents ./simulated --incidents ./ours --output kinds.model\n  aegis simulate incidents --output ./seen --seeds 1-40 --as-seen &&\n    aegis train --incidents ./seen --trees 100 --output kinds.model     # for `detector.model`\n  aegis backtest diagnose --incidents ./new --model kinds.model"
 )]
 pub struct Train {
     /// A folder of incidents; may be given again.
@@ -22,6 +22,9 @@ pub struct Train {
     /// Where the model goes.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+    /// How many trees vote: more are steadier, and take as much longer to ask.
+    #[arg(long, default_value_t = Settings::default().trees)]
+    trees: usize,
     /// What all randomness comes from.
     #[arg(long, default_value_t = Settings::default().seed)]
     seed: u64,
@@ -39,8 +42,8 @@ impl Train {
             known.extend(labelled(folder)?);
         }
         let settings = Settings {
+            trees: self.trees,
             seed: self.seed,
-            ..Settings::default()
         };
         let model = Model::learn(&known, settings)
             .context("no incident has a `kind` and a `root_entity` that has metrics")?;

@@ -18,7 +18,7 @@ fn seeds() -> std::ops::RangeInclusive<u64> {
 async fn play(scenario: &Scenario) -> Vec<Report> {
     let mut running = JoinSet::new();
     for seed in seeds() {
-        running.spawn(rehearse(scenario.clone(), seed, Mode::Act));
+        running.spawn(rehearse(scenario.clone(), seed, Mode::Act, None));
     }
     running
         .join_all()

@@ -19,51 +19,38 @@ type Labels = Vec<(&'static str, Arc<str>)>;
 /// Milliseconds and values, in the order of time.
 type Points = Vec<(i64, f64)>;
 
-/// Recorded samples of every series.
+/// Recorded samples.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    series: BTreeMap<&'static str, BTreeMap<Labels, Points>>,
-    newest: Option<i64>,
+    /// By moment, oldest first; in the order that the pods said them.
+    moments: Vec<(Timestamp, Vec<Sample>)>,
 }
 
 impl History {
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        self.newest
-            .is_none_or(|newest| now.as_second() >= newest + STEP)
+        let newest = self.moments.last().map(|(at, _)| at.as_second());
+        newest.is_none_or(|newest| now.as_second() >= newest + STEP)
     }
 
     pub(crate) fn record(&mut self, now: Timestamp, samples: Vec<Sample>) {
-        self.newest = Some(now.as_second());
-        for sample in samples {
-            let series = self.series.entry(sample.name).or_default();
-            series
-                .entry(sample.labels)
-                .or_default()
-                .push((now.as_millisecond(), sample.value));
-        }
+        self.moments.push((now, samples));
     }
 
     /// Everything that was recorded, by moment.
-    pub(crate) fn moments(&self) -> Vec<(Timestamp, Vec<Sample>)> {
-        let mut moments: BTreeMap<i64, Vec<Sample>> = BTreeMap::new();
-        for (name, all) in &self.series {
-            for (labels, points) in all {
-                for (at, value) in points {
-                    let labels = labels.clone();
-                    let sample = Sample {
-                        name,
-                        labels,
-                        value: *value,
-                    };
-                    moments.entry(*at).or_default().push(sample);
-                }
+    pub(crate) fn moments(&self) -> &[(Timestamp, Vec<Sample>)] {
+        &self.moments
+    }
+
+    /// The points of every series of that name.
+    fn series(&self, name: &str) -> BTreeMap<&Labels, Points> {
+        let mut series: BTreeMap<&Labels, Points> = BTreeMap::new();
+        for (at, samples) in &self.moments {
+            for sample in samples.iter().filter(|sample| sample.name == name) {
+                let points = series.entry(&sample.labels).or_default();
+                points.push((at.as_millisecond(), sample.value));
             }
         }
-        let time = |at| Timestamp::from_millisecond(at).unwrap_or_default();
-        moments
-            .into_iter()
-            .map(|(at, samples)| (time(at), samples))
-            .collect()
+        series
     }
 
     /// Answers `query_range` for the name of a metric; times and step in seconds.
@@ -87,8 +74,9 @@ impl History {
             return Err("`start`, `end` and `step` do not fit together".to_owned());
         }
         let count = ((end - start) / step).floor() as i64;
-        let series = self.series.get(name).into_iter().flatten();
+        let series = self.series(name);
         let result: Vec<Value> = series
+            .iter()
             .filter_map(|(labels, points)| {
                 let values: Vec<Value> = (0..=count)
                     .filter_map(|number| {

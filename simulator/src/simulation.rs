@@ -115,7 +115,7 @@ impl Simulation {
 
     /// What was measured before the start, by moment: for whoever needs no HTTP.
     #[must_use]
-    pub fn history(&self) -> Vec<(Timestamp, Vec<Sample>)> {
+    pub fn history(&self) -> &[(Timestamp, Vec<Sample>)] {
         self.world.history().moments()
     }
 

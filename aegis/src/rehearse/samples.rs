@@ -4,10 +4,11 @@
 
 use aegis_ingest::{Catalogue, Mapper};
 use aegis_schemas::pipeline::Input;
-use aegis_schemas::{Event, EventId, MetricBatch, MetricKind, Signal, Timestamp};
+use aegis_schemas::{Event, EventId, MetricKind, Signal, Timestamp};
 use aegis_simulator::Sample;
 
 const SOURCE: &str = "scrape/simulation";
+const PAST: &str = "backfill";
 
 /// Maps samples.
 #[derive(Default)]
@@ -16,28 +17,44 @@ pub(crate) struct Samples {
     layout: Option<Layout>,
 }
 
+/// What samples are of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// A moment before the start: nobody knows which version the cluster had.
+    Past,
+    /// The cluster of that version.
+    Now(Option<u64>),
+}
+
 /// Where each sample goes, as of one state of the cluster.
 struct Layout {
-    of: (Option<u64>, usize),
+    when: When,
+    samples: Vec<Sample>,
     inputs: Vec<Input>,
     places: Vec<Option<(usize, usize)>>,
 }
 
+impl Layout {
+    /// Whether these samples go there: the cluster has not changed, or all series are the same.
+    fn is_of(&self, when: When, samples: &[Sample]) -> bool {
+        let is_same = |(a, b): (&Sample, &Sample)| a.name == b.name && a.labels == b.labels;
+        let pairs = || self.samples.iter().zip(samples);
+        self.when == when
+            && self.samples.len() == samples.len()
+            && (matches!(when, When::Now(Some(_))) || pairs().all(is_same))
+    }
+}
+
 impl Samples {
-    /// Batches of a moment in the past, from which the scorer only learns.
+    /// The batches of a moment in the past, from which the scorer only learns; what is set of the others is
+    /// to be set of these.
     pub(crate) fn past(
         &mut self,
         catalogue: &Catalogue,
         at: Timestamp,
         samples: &[Sample],
-    ) -> Vec<MetricBatch> {
-        let samples = samples
-            .iter()
-            .map(|sample| ingested(sample, at, sample.value))
-            .collect();
-        self.mapper
-            .map(catalogue, "backfill", samples, true, at)
-            .batches
+    ) -> &mut [Input] {
+        self.batches(catalogue, When::Past, at, samples).1
     }
 
     /// The batches of this moment, ready to be scored; their sequences are the caller's to set. Also
@@ -49,10 +66,20 @@ impl Samples {
         now: Timestamp,
         samples: &[Sample],
     ) -> (Vec<Signal>, &mut [Input]) {
-        let of = (version, samples.len());
+        self.batches(catalogue, When::Now(version), now, samples)
+    }
+
+    fn batches(
+        &mut self,
+        catalogue: &Catalogue,
+        when: When,
+        now: Timestamp,
+        samples: &[Sample],
+    ) -> (Vec<Signal>, &mut [Input]) {
         let mut calls = Vec::new();
-        if self.layout.as_ref().is_none_or(|layout| layout.of != of) {
-            let (layout, news) = self.lay_out(of, catalogue, now, samples);
+        let layout = self.layout.as_ref();
+        if layout.is_none_or(|layout| !layout.is_of(when, samples)) {
+            let (layout, news) = self.lay_out(when, catalogue, now, samples);
             self.layout = Some(layout);
             calls = news;
         }
@@ -78,7 +105,7 @@ impl Samples {
     /// Sends each sample's number through the mapper instead of its value, and looks where it arrives.
     fn lay_out(
         &mut self,
-        of: (Option<u64>, usize),
+        when: When,
         catalogue: &Catalogue,
         now: Timestamp,
         samples: &[Sample],
@@ -87,9 +114,14 @@ impl Samples {
             .iter()
             .zip(0_u32..)
             .map(|(sample, number)| ingested(sample, now, number.into()));
-        let mapped = self
-            .mapper
-            .map(catalogue, SOURCE, numbered.collect(), false, now);
+        let source = if when == When::Past { PAST } else { SOURCE };
+        let mapped = self.mapper.map(
+            catalogue,
+            source,
+            numbered.collect(),
+            when == When::Past,
+            now,
+        );
         let mut places = vec![None; samples.len()];
         for (input, batch) in mapped.batches.iter().enumerate() {
             for (series, one) in batch.series.iter().enumerate() {
@@ -108,7 +140,8 @@ impl Samples {
             event: Event::Metric(batch),
         });
         let layout = Layout {
-            of,
+            when,
+            samples: samples.to_vec(),
             inputs: inputs.collect(),
             places,
         };

@@ -4,6 +4,8 @@
 //! take in the product, through ingest's mapping into the scorer's features; what Kubernetes says of the
 //! objects stands beside them, as signals tell it.
 
+mod batches;
+mod cores;
 mod folder;
 mod play;
 mod state;
@@ -14,12 +16,13 @@ use aegis_simulator::labelled::{KINDS, Labelled};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use self::folder::Found;
 use crate::rehearse::seeds;
 
 /// Writes labelled incidents.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "A folder per incident: metrics.csv (timestamp,entity,metric,value), graph.csv (caller,callee) and\nincident.json (id, detected_at, symptom, kind, root_entity). The same seed and kind give the same bytes. The kind\n`unknown` is a failure that is none of the others: something to test with, not to train with.\n\nExamples:\n  aegis simulate incidents --output ./train --seeds 1-40\n  aegis simulate incidents --output ./test --seeds 1001-1010 --kinds all\n  aegis simulate incidents --output ./leaks --seeds 1-100 --kinds memory_leak,oom_limit_too_low"
+    after_help = "A folder per incident: metrics.csv (timestamp,entity,metric,value), graph.csv (caller,callee) and\nincident.json (id, detected_at, symptom, kind, root_entity). The same seed and kind give the same bytes. The kind\n`unknown` is a failure that is none of the others: something to test with, not to train with.\n\nWith --as-seen metrics.csv has four samples of each metric, which say what is usual and what is now: features\nthat the scorer blames, and what Kubernetes says of the workload. A model that a running detector asks\n(`detector.model`) is made from these. What the rules say of the incident stands in incident.json, `by_rules`.\n\nExamples:\n  aegis simulate incidents --output ./train --seeds 1-40\n  aegis simulate incidents --output ./test --seeds 1001-1010 --kinds all\n  aegis simulate incidents --output ./seen --seeds 1-40 --as-seen\n  aegis simulate incidents --output ./leaks --seeds 1-100 --kinds memory_leak,oom_limit_too_low"
 )]
 pub(super) struct Incidents {
     /// The folder that incidents are written to.
@@ -36,6 +39,9 @@ pub(super) struct Incidents {
         value_name = "KIND"
     )]
     kinds: Vec<String>,
+    /// Write what the incident core sees of the incidents that it opens, instead of all samples.
+    #[arg(long)]
+    as_seen: bool,
 }
 
 impl Incidents {
@@ -53,26 +59,40 @@ impl Incidents {
         });
         let mut jobs = jobs.peekable();
         let mut running = tokio::task::JoinSet::new();
-        let mut written = 0_usize;
+        let (mut written, mut unseen) = (0_usize, 0_usize);
         while jobs.peek().is_some() || !running.is_empty() {
             while running.len() < workers
                 && let Some((kind, seed)) = jobs.next()
             {
-                let output = self.output.clone();
+                let (output, as_seen) = (self.output.clone(), self.as_seen);
                 running.spawn(async move {
                     let drawn = Labelled::draw(kind, seed)
                         .with_context(|| format!("there is no kind `{kind}`"))?;
-                    let seen = play::play(&drawn, seed).await?;
-                    folder::write(&output, &drawn, seed, &seen)
-                        .with_context(|| format!("cannot write below `{}`", output.display()))
+                    let found = if as_seen {
+                        let view = play::view(&drawn, seed).await?;
+                        view.map(Found::of_view)
+                    } else {
+                        Some(Found::of_samples(&drawn, play::play(&drawn, seed).await?))
+                    };
+                    let is_found = found.is_some();
+                    found
+                        .map_or(Ok(()), |found| found.write(&output, &drawn, seed))
+                        .with_context(|| format!("cannot write below `{}`", output.display()))?;
+                    anyhow::Ok(is_found)
                 });
             }
             if let Some(ended) = running.join_next().await {
-                ended??;
-                written += 1;
+                if ended?? {
+                    written += 1;
+                } else {
+                    unseen += 1;
+                }
             }
         }
         eprintln!("{written} incidents in `{}`", self.output.display());
+        if unseen > 0 {
+            eprintln!("{unseen} faults were too small for the incident core to open an incident");
+        }
         Ok(())
     }
 }
@@ -115,6 +135,7 @@ mod tests {
                 output: folder.path().to_owned(),
                 seeds: 3..=3,
                 kinds: vec!["error_spike".to_owned()],
+                as_seen: false,
             };
             incidents.run().await?;
         }
@@ -153,6 +174,30 @@ mod tests {
         }
         assert!(last > at, "nothing is told of the time after");
         assert!(after > before, "{before} {after}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_the_incident_core_sees_is_written_in_the_same_form() -> Result<()> {
+        let output = tempfile::tempdir()?;
+        let incidents = Incidents {
+            output: output.path().to_owned(),
+            seeds: 1..=1,
+            kinds: vec!["memory_leak".to_owned()],
+            as_seen: true,
+        };
+        incidents.run().await?;
+        let entry = std::fs::read_dir(output.path())?.next();
+        let folder = entry.context("a folder")??.path();
+        let seen = crate::backtest::incidents::read(&folder)?
+            .labelled()
+            .context("labels")?;
+        assert_eq!(seen.kind, "memory_leak");
+        let root = &seen.case.entities[&seen.root];
+        let memory: Vec<f64> = root["memory_utilisation"].iter().map(|one| one.1).collect();
+        let (now, usual) = memory.split_last().context("samples")?;
+        assert!(usual.iter().all(|value| value < now), "{memory:?}");
+        assert!(root.contains_key("restarts"), "objects are told of");
         Ok(())
     }
 }

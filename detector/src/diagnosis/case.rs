@@ -7,6 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// differ.
 const EARLY_S: i64 = 5;
 
+/// How far apart the samples of a series are of which no more is known than a summary.
+const SUMMARY_STEP_S: i64 = 15;
+/// The width of the middle half of a normal distribution, in standard deviations.
+pub(super) const QUARTILES: f64 = 1.349;
+
 /// The samples of one metric of one entity, oldest first: unix seconds and values.
 pub type Series = Vec<(i64, f64)>;
 
@@ -32,6 +37,15 @@ pub struct Symptom {
     pub metric: String,
 }
 
+/// What a value is when all is well.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usual {
+    /// In the middle.
+    pub level: f64,
+    /// The standard deviation around that; not negative.
+    pub scale: f64,
+}
+
 /// An incident whose end is known: what a model learns from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labelled {
@@ -44,6 +58,18 @@ pub struct Labelled {
 }
 
 impl Case {
+    /// Adds a metric of which no more is known than what is usual and what it is now. It becomes a series
+    /// of four samples whose middle and spread are these.
+    pub fn note(&mut self, entity: &str, metric: &str, usual: Usual, now: f64) {
+        let before = [-1.0, 0.0, 1.0].map(|side| side * QUARTILES * usual.scale + usual.level);
+        let times = (1..).map(|back| self.detected_at - SUMMARY_STEP_S * back);
+        let mut series: Series = times.zip(before).collect();
+        series.reverse();
+        series.push((self.detected_at, now));
+        let metrics = self.entities.entry(entity.to_owned()).or_default();
+        metrics.insert(metric.to_owned(), series);
+    }
+
     /// The series, if that entity has one of that metric.
     pub(super) fn series(&self, entity: &str, metric: &str) -> Option<&Series> {
         self.entities.get(entity)?.get(metric)

@@ -16,7 +16,7 @@ mod quality;
 mod robust;
 mod traits;
 
-pub use case::{Case, Labelled, Series, Symptom};
+pub use case::{Case, Labelled, Series, Symptom, Usual};
 pub use causes::{Cause, causes};
 pub use model::{Answer, Model, UNKNOWN};
 pub use quality::Quality;

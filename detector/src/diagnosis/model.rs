@@ -91,21 +91,11 @@ impl Model {
     /// What it says of an incident.
     #[must_use]
     pub fn answer(&self, case: &Case) -> Answer {
-        let rows = traits::rows(case, &self.metrics);
-        let votes: Vec<(&str, Vec<f64>)> = rows
-            .iter()
-            .map(|(entity, row)| (*entity, self.forest.votes(row)))
-            .collect();
-        let shares = shares(
-            votes.iter().map(|(_, votes)| votes.as_slice()),
-            self.kinds.len(),
-        );
-        let most = highest(&shares);
-        let first = shares.iter().position(|share| *share >= most);
-        let kind = first.filter(|_| most > 0.0 && most >= self.quality.unknown_below);
+        let votes = self.votes(case);
+        let (kind, confidence) = self.named(&votes);
         Answer {
-            kind: kind.map_or(UNKNOWN, |kind| &self.kinds[kind]).to_owned(),
-            confidence: self.confidence.of(&shares),
+            kind: kind.to_owned(),
+            confidence,
             ranking: if self.quality.forest_ranks_better() {
                 let votes = votes.into_iter();
                 ranked(
@@ -117,6 +107,31 @@ impl Model {
                 causes(case)
             },
         }
+    }
+
+    /// The kind alone, or [`UNKNOWN`], with the probability that it is right.
+    #[must_use]
+    pub fn kind(&self, case: &Case) -> (&str, f64) {
+        self.named(&self.votes(case))
+    }
+
+    /// The votes on each entity.
+    fn votes<'a>(&self, case: &'a Case) -> Vec<(&'a str, Vec<f64>)> {
+        let rows = traits::rows(case, &self.metrics).into_iter();
+        rows.map(|(entity, row)| (entity, self.forest.votes(&row)))
+            .collect()
+    }
+
+    fn named(&self, votes: &[(&str, Vec<f64>)]) -> (&str, f64) {
+        let votes = votes.iter().map(|(_, votes)| votes.as_slice());
+        let shares = shares(votes, self.kinds.len());
+        let most = highest(&shares);
+        let first = shares.iter().position(|share| *share >= most);
+        let kind = first.filter(|_| most > 0.0 && most >= self.quality.unknown_below);
+        (
+            kind.map_or(UNKNOWN, |kind| &self.kinds[kind]),
+            self.confidence.of(&shares),
+        )
     }
 
     /// Whether its trees fit its kinds and metrics: a file may say anything.

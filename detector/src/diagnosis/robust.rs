@@ -1,5 +1,7 @@
 //! Middles and spreads that a few wild values do not move.
 
+use super::case::QUARTILES;
+
 /// The value below which that share of the values lies, between neighbours if need be; 0 of nothing.
 pub(super) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
@@ -19,7 +21,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
 
 /// The width of the middle half as a normal distribution's standard deviation.
 pub(super) fn spread(values: &[f64]) -> f64 {
-    (quantile(values, 0.75) - quantile(values, 0.25)) / 1.349
+    (quantile(values, 0.75) - quantile(values, 0.25)) / QUARTILES
 }
 
 /// The median distance from the median, as a normal distribution's standard deviation.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::{Answer, Case, Labelled, Model, Symptom, UNKNOWN, causes};
+use super::robust::{median, spread};
+use super::{Answer, Case, Labelled, Model, Symptom, UNKNOWN, Usual, causes};
 use crate::forest::{Dice, Settings};
 
 const SETTINGS: Settings = Settings { trees: 80, seed: 1 };
@@ -262,4 +263,23 @@ fn short_and_empty_series_say_nothing_and_break_nothing() {
         assert_eq!(answer.ranking.len(), 8);
         assert!(answer.ranking.iter().all(|cause| cause.score.is_finite()));
     }
+}
+
+#[test]
+fn what_is_only_summarised_moves_as_far_as_it_says() {
+    let mut case = Case {
+        detected_at: 1_000,
+        ..Case::default()
+    };
+    let usual = Usual {
+        level: 0.2,
+        scale: 0.05,
+    };
+    case.note("cart", "cpu", usual, 0.7);
+    let (before, since) = case.parted(&case.entities["cart"]["cpu"]);
+    assert!((median(&before) - usual.level).abs() < 1e-12);
+    assert!((spread(&before) - usual.scale).abs() < 1e-12);
+    assert_eq!(since, [0.7]);
+    let times = case.entities["cart"]["cpu"].iter().map(|(at, _)| *at);
+    assert!(times.is_sorted_by(|a, b| a < b));
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use aegis_schemas::pipeline::{self, Emitter, Input, Output, Seen};
 use aegis_schemas::{
     Anomaly, AnomalyPhase, Cluster, Command, CommandBody, ConfigurationKind, DecisionId, Digest,
-    Entity, Event, FeedbackVerdict, IncidentId, Signal, SignalBody, Timestamp,
+    Entity, Event, FeedbackVerdict, Incident, IncidentId, Signal, SignalBody, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,11 @@ use super::assess::{Act, Before};
 use super::config::{Config, seconds};
 use super::experience::Experience;
 use super::lifecycle::{Open, Resolved};
+use super::opinion::Learnt;
+use super::seen::seen;
 use super::symptom::{Episode, Symptom, symptoms};
 use super::world::World;
+use crate::diagnosis::Case;
 
 /// The most episodes that are remembered; the newest are refused beyond it.
 const MAX_EPISODES: usize = 50_000;
@@ -66,6 +69,8 @@ pub struct Core {
     pub(super) cluster: Cluster,
     producer: String,
     pub(super) config: Config,
+    /// Whose opinion is asked where the rules are not sure.
+    pub(super) learnt: Option<Learnt>,
     pub(super) state: State,
     pub(super) stats: Stats,
 }
@@ -78,9 +83,17 @@ impl Core {
             producer: format!("incidents/{cluster}"),
             cluster,
             config,
+            learnt: None,
             state: State::default(),
             stats: Stats::default(),
         }
+    }
+
+    /// The core with a model that is asked where the rules are not sure. Like the rules it is no part of the
+    /// state: another model may say other things of the same events.
+    #[must_use]
+    pub fn with_model(self, learnt: Option<Learnt>) -> Self {
+        Self { learnt, ..self }
     }
 
     /// What it counts.
@@ -91,6 +104,21 @@ impl Core {
             acts: self.state.acts.len(),
             ..self.stats
         }
+    }
+
+    /// The incidents that are open, as last said.
+    pub fn open(&self) -> impl Iterator<Item = &Incident> {
+        self.state.open.values().map(Open::last)
+    }
+
+    /// The same with what a diagnosis sees of each now.
+    pub fn cases(&self) -> impl Iterator<Item = (&Incident, Case)> {
+        let (config, state) = (&self.config, &self.state);
+        let open = state.open.values();
+        open.map(move |open| {
+            let case = seen(config, state, open.root(), open.members());
+            (open.last(), case)
+        })
     }
 
     /// Takes the event in; answers the workloads that it may have made better or worse.

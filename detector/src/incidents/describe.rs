@@ -10,6 +10,7 @@ use aegis_schemas::{
 use super::classify::{Case, Diagnosis, classify};
 use super::config::Config;
 use super::core::{Core, State};
+use super::seen::seen;
 use super::symptom::Symptom;
 use super::{causes, recommend, severity};
 
@@ -27,9 +28,15 @@ impl Core {
         let state = &self.state;
         let symptoms = state.sick.get(root)?;
         let case = case(&self.config, state, root);
-        let diagnosis = self.weighed(root, classify(&case));
+        let by_rules = self.weighed(root, classify(&case));
+        let recommendations = steady(&before.recommendations, self.acts(&case, &by_rules));
+        let diagnosis = match &self.learnt {
+            Some(learnt) if recommendations.is_empty() => {
+                learnt.heard(by_rules, || seen(&self.config, state, root, members))
+            }
+            _ => by_rules,
+        };
         let causes = causes::rank(&case, &diagnosis, &state.sick);
-        let recommendations = steady(&before.recommendations, self.acts(&case, &diagnosis));
         let sick = || {
             members
                 .iter()

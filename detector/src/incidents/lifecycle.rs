@@ -48,6 +48,19 @@ pub(super) struct Resolved {
 }
 
 impl Open {
+    pub(super) const fn root(&self) -> &Entity {
+        &self.root
+    }
+
+    pub(super) const fn members(&self) -> &BTreeSet<Entity> {
+        &self.members
+    }
+
+    /// As last said.
+    pub(super) const fn last(&self) -> &Incident {
+        &self.last
+    }
+
     /// What was sick with this root and recovers after it is no new incident.
     fn shelters(&self, config: &Config, now: Timestamp, entity: &Entity) -> bool {
         self.healed.is_some_and(|since| {

@@ -2,9 +2,9 @@
 //!
 //! It reads AEGIS_EVENTS of one cluster in stream order, keeps what is known of every object
 //! ([`world`]), says what is wrong with each workload ([`symptom`]), groups what has one cause
-//! ([`group`]), names the failure ([`classify`]), ranks causes ([`causes`]), recommends acts
-//! ([`recommend`]), judges every act afterwards ([`assess`]) and weighs the next ones by what became of the
-//! last ([`experience`]). It judges from signals and anomalies
+//! ([`group`]), names the failure ([`classify`], and [`opinion`] where rules are not sure), ranks causes
+//! ([`causes`]), recommends acts ([`recommend`]), judges every act afterwards ([`assess`]) and weighs the
+//! next ones by what became of the last ([`experience`]). It judges from signals and anomalies
 //! alone: what the executor or policy think of an act plays no part.
 
 mod acts;
@@ -19,10 +19,13 @@ mod foretold;
 mod group;
 mod lifecycle;
 mod objects;
+mod opinion;
 mod recommend;
+mod seen;
 mod severity;
 mod symptom;
 mod world;
 
 pub use self::config::{Config, Invalid, Materiality};
 pub use self::core::{Core, State, Stats};
+pub use self::opinion::Learnt;

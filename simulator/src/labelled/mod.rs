@@ -39,6 +39,8 @@ const ONSET: (f64, f64) = (300.0, 600.0);
 const UNNOTICED: (f64, f64) = (120.0, 600.0);
 /// How long is written after somebody noticed: the least and the most.
 const AFTER: (f64, f64) = (150.0, 300.0);
+/// How long an incident has been open when it is looked at: the least and the most.
+const LOOKED: (f64, f64) = (0.0, 240.0);
 
 /// A scenario with one fault, and what a diagnosis of it should say.
 #[derive(Clone, Debug)]
@@ -55,6 +57,8 @@ pub struct Labelled {
     pub noticed: Duration,
     /// How long it is followed after it was noticed.
     pub after: Duration,
+    /// How long after an incident was opened for it that is looked at.
+    pub looked: Duration,
 }
 
 impl Labelled {
@@ -85,6 +89,7 @@ impl Labelled {
             onset,
             noticed: seconds("noticed", UNNOTICED),
             after: seconds("after", AFTER),
+            looked: seconds("looked", LOOKED),
             scenario,
         })
     }

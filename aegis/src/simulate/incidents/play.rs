@@ -1,18 +1,16 @@
-//! One incident in virtual time: samples go through ingest's mapping to the scorer, which says when it
-//! notices.
+//! One incident in virtual time: samples go through ingest's mapping to the scorer, signals and anomalies to
+//! the incident core, as they do in the product.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aegis_detector::scorer::{self, Scorer};
+use aegis_detector::diagnosis::Case;
 use aegis_ingest::Catalogue;
-use aegis_schemas::pipeline::{Core, Input};
-use aegis_schemas::{
-    Anomaly, AnomalyPhase, Cluster, Entity, Event, EventId, MetricBatch, Timestamp,
-};
+use aegis_schemas::{Anomaly, Cluster, Entity, FailureKind, Timestamp};
 use aegis_simulator::{Labelled, Sample, Simulation};
 use anyhow::{Context, Result};
 
+use super::batches::Batches;
+use super::cores::Cores;
 use super::state::Objects;
 use crate::rehearse::objects::Objects as Watch;
 use crate::rehearse::samples::Samples;
@@ -22,17 +20,55 @@ const START: i64 = 1_764_064_800;
 const SECOND: Duration = Duration::from_secs(1);
 /// How many seconds are between two scrapes.
 const SCRAPE: u64 = 15;
-/// How long the scorer may take to notice; after that a person has.
+/// How long the detector may take to notice; after that a person has.
 const PATIENCE: Duration = Duration::from_mins(20);
 
 /// What was seen of an incident.
 pub(super) struct Seen {
     /// When it was noticed.
     pub(super) detected: Timestamp,
-    /// Who showed it first, and in which feature; none when the scorer did not notice.
+    /// Who showed it first, and in which feature; none when it was not the scorer that noticed first.
     pub(super) symptom: Option<(Entity, String)>,
     /// Time, entity, metric, value; in the order of time.
     pub(super) rows: Vec<(Timestamp, Entity, String, f64)>,
+}
+
+/// What the incident core saw of an incident that it opened.
+pub(super) struct View {
+    /// The incident as the diagnosis sees it.
+    pub(super) case: Case,
+    /// Where the core's rules say that it comes from, what they call it, and how sure they are, in
+    /// thousandths.
+    pub(super) root: Entity,
+    pub(super) kind: FailureKind,
+    pub(super) confidence: u16,
+}
+
+/// Plays it until it has been open for as long as was drawn, or is over; `None` when the incident core opens
+/// none for the fault.
+pub(super) async fn view(drawn: &Labelled, seed: u64) -> Result<Option<View>> {
+    let mut play = Play::new(drawn, seed).await?;
+    let onset = play.start + drawn.onset;
+    let (mut at, mut seen) = (play.start, None);
+    let mut until = onset + PATIENCE;
+    while at < until {
+        at = at + SECOND;
+        play.second(at).await?;
+        if at < onset || !at.since(play.start).as_secs().is_multiple_of(SCRAPE) {
+            continue;
+        }
+        let Some(view) = play.view(onset, &drawn.root) else {
+            if seen.is_some() {
+                break;
+            }
+            continue;
+        };
+        if seen.is_none() {
+            until = at + drawn.looked;
+        }
+        seen = Some(view);
+    }
+    Ok(seen)
 }
 
 /// Plays it from its history to some minutes after it was noticed.
@@ -40,12 +76,14 @@ pub(super) async fn play(drawn: &Labelled, seed: u64) -> Result<Seen> {
     let mut play = Play::new(drawn, seed).await?;
     let onset = play.start + drawn.onset;
     let given_up = onset + PATIENCE;
-    let mut noticed: Option<(Timestamp, Anomaly)> = None;
+    let mut noticed: Option<(Timestamp, Option<Anomaly>)> = None;
     let mut at = play.start;
     let detected = loop {
         at = at + SECOND;
         let anomaly = play.second(at).await?.filter(|_| at >= onset);
-        noticed = noticed.or_else(|| Some((at, anomaly?)));
+        if noticed.is_none() && (anomaly.is_some() || play.has_opened(onset)) {
+            noticed = Some((at, anomaly));
+        }
         let detected = match &noticed {
             Some((when, _)) => *when,
             None if at >= given_up => onset + drawn.noticed,
@@ -58,6 +96,7 @@ pub(super) async fn play(drawn: &Labelled, seed: u64) -> Result<Seen> {
     // What came long after an unnoticed fault was noticed by a person is not told.
     let end = detected + drawn.after;
     let symptom = noticed.and_then(|(_, anomaly)| {
+        let anomaly = anomaly?;
         let feature = anomaly.blame.first()?.feature.clone();
         Some((anomaly.entity, feature))
     });
@@ -76,10 +115,9 @@ struct Play {
     watch: Watch,
     samples: Samples,
     objects: Objects,
-    scorer: Scorer,
-    batches: BTreeMap<Entity, Vec<MetricBatch>>,
+    cores: Cores,
+    batches: Batches,
     numbers: Vec<(Timestamp, Entity, &'static str, f64)>,
-    seq: u64,
 }
 
 impl Play {
@@ -88,21 +126,20 @@ impl Play {
         let simulation = Simulation::new(drawn.scenario.clone(), seed, start).await?;
         let cluster = Cluster::parse("simulated").context("a cluster's name")?;
         let mut play = Self {
+            cores: Cores::new(cluster.clone()),
             simulation,
             start: Timestamp::from_millis(start.as_millisecond()),
             watch: Watch::new(Catalogue::new(cluster)),
             samples: Samples::default(),
             objects: Objects::default(),
-            scorer: Scorer::new(0, scorer::Config::default()),
-            batches: BTreeMap::new(),
+            batches: Batches::default(),
             numbers: Vec::new(),
-            seq: 0,
         };
         play.look(play.start);
-        for (at, samples) in play.simulation.history() {
+        for (at, samples) in play.simulation.history().to_vec() {
             let at = Timestamp::from_millis(at.as_millisecond());
             if at < play.start {
-                play.scrape(at, &samples, true);
+                play.learn(at, &samples);
             }
         }
         Ok(play)
@@ -114,60 +151,80 @@ impl Play {
             .tick(jiff::Timestamp::from_millisecond(at.as_millis())?)
             .await?;
         self.look(at);
+        self.cores.heartbeat(at);
         if !at.since(self.start).as_secs().is_multiple_of(SCRAPE) {
             return Ok(None);
         }
         let samples = self.simulation.samples();
-        Ok(self.scrape(at, &samples, false))
+        Ok(self.scrape(at, &samples))
     }
 
     fn look(&mut self, at: Timestamp) {
         for signal in self.watch.news(self.simulation.api(), at) {
             self.objects.hear(&signal);
+            self.cores.signal(at, signal);
         }
     }
 
-    fn scrape(&mut self, at: Timestamp, samples: &[Sample], is_past: bool) -> Option<Anomaly> {
-        for (entity, metric, value) in self.objects.numbers() {
-            self.numbers.push((at, entity, metric, value));
+    /// Samples from before the start: nothing is said of them.
+    fn learn(&mut self, at: Timestamp, samples: &[Sample]) {
+        self.count(at);
+        for input in self.samples.past(&self.watch.catalogue, at, samples) {
+            self.cores.score(input);
+            self.batches.keep(input);
         }
+    }
+
+    /// The first episode that is opened by these samples.
+    fn scrape(&mut self, at: Timestamp, samples: &[Sample]) -> Option<Anomaly> {
+        self.count(at);
+        let version = self.watch.version();
+        let (calls, inputs) = self
+            .samples
+            .now(&self.watch.catalogue, version, at, samples);
         let mut opened = None;
-        for mut batch in self.samples.past(&self.watch.catalogue, at, samples) {
-            batch.backfill = is_past;
-            self.seq += 1;
-            let input = Input {
-                epoch: 1,
-                seq: self.seq,
-                time: at,
-                id: EventId::of_content("incident", &self.seq.to_be_bytes()),
-                cause: None,
-                origin: None,
-                event: Event::Metric(batch),
-            };
-            for output in self.scorer.handle(&input) {
-                let said = Event::decode(output.kind.as_str(), &output.body);
-                if let Ok(Event::Anomaly(anomaly)) = said
-                    && anomaly.phase == AnomalyPhase::Opened
-                {
-                    opened = opened.or(Some(anomaly));
-                }
-            }
-            if let Event::Metric(batch) = input.event {
-                let of_it = self.batches.entry(batch.entity.clone()).or_default();
-                of_it.push(batch);
-            }
+        for input in inputs {
+            opened = opened.or(self.cores.score(input));
+            self.batches.keep(input);
+        }
+        for signal in calls {
+            self.cores.signal(at, signal);
         }
         opened
     }
 
+    /// Whether the incident core has opened an incident since then that is not over.
+    fn has_opened(&self, onset: Timestamp) -> bool {
+        let mut open = self.cores.incidents.open();
+        open.any(|incident| incident.opened >= onset)
+    }
+
+    fn count(&mut self, at: Timestamp) {
+        for (entity, metric, value) in self.objects.numbers() {
+            self.numbers.push((at, entity, metric, value));
+        }
+    }
+
+    /// The incident that the fault brought about, as it is seen now: that of its root, or of whoever has the
+    /// root near.
+    fn view(&self, onset: Timestamp, root: &str) -> Option<View> {
+        let name = root.rsplit('/').next().unwrap_or_default();
+        let cases = self.cores.incidents.cases();
+        let of_it = cases.filter(|(incident, case)| {
+            incident.opened >= onset && case.entities.contains_key(name)
+        });
+        let nearest = of_it.min_by_key(|(incident, _)| incident.entity.name.as_str() != name);
+        nearest.map(|(incident, case)| View {
+            case,
+            root: incident.entity.clone(),
+            kind: incident.kind,
+            confidence: incident.confidence,
+        })
+    }
+
     /// Everything that was seen, by time, entity and metric.
     fn rows(&self) -> Vec<(Timestamp, Entity, String, f64)> {
-        let config = scorer::Config::default();
-        let mut rows = Vec::new();
-        for (entity, batches) in &self.batches {
-            let seen = scorer::trace(&config, batches).into_iter();
-            rows.extend(seen.map(|one| (one.at, entity.clone(), one.feature, one.value)));
-        }
+        let mut rows = self.batches.features();
         let numbers = self.numbers.iter();
         rows.extend(numbers.map(|(at, entity, metric, value)| {
             (*at, entity.clone(), (*metric).to_owned(), *value)
