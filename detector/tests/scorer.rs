@@ -362,6 +362,40 @@ fn a_leak_is_seen_long_before_memory_ends() {
 }
 
 #[test]
+fn a_node_that_fills_up_is_an_entity_of_its_own() {
+    let mut world = World::new();
+    let cluster = Cluster::parse("demo").unwrap();
+    let node = Entity::cluster_scoped(cluster, EntityKind::Node, Name::parse("node-1").unwrap());
+    let mut used = 0.0;
+    let mut said = Vec::new();
+    for row in 0..400 {
+        let busy = if row < 300 { 0.4 } else { 0.97 } + 0.01 * world.normal();
+        used += 4.0 * busy;
+        let of_node = |metric: &str, labels: &[(&str, &str)], value: f64| Series {
+            pod: None,
+            ..one(0, metric, labels, value)
+        };
+        world.now = world.now + Duration::from_secs(1);
+        let batch = MetricBatch {
+            entity: node.clone(),
+            source: "scrape/kubelet".to_owned(),
+            backfill: false,
+            times: vec![world.now],
+            series: vec![
+                of_node("node_cpu_usage_seconds_total", &[], used),
+                of_node("kube_node_status_allocatable", &[("resource", "cpu")], 4.0),
+            ],
+        };
+        said.extend(world.handle(Event::Metric(batch)));
+    }
+    assert_eq!(opened(&said), 1, "{said:?}");
+    assert_eq!(said[0].entity, node);
+    let blame = &said[0].blame[0];
+    assert_eq!(blame.feature, "cpu_utilisation");
+    assert!((blame.expected - 0.4).abs() < 0.05, "{blame:?}");
+}
+
+#[test]
 fn silence_closes_the_episode() {
     let mut world = World::with_history();
     world.live(

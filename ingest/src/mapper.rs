@@ -1,8 +1,8 @@
 //! Samples in, a batch per workload out.
 //!
 //! A sample names its pod (`namespace`, `pod`) or its workload (`namespace` and one of `deployment`,
-//! `statefulset`, `daemonset`, `workload`) or its node (`node` alone). What names the entity is taken
-//! out of the labels.
+//! `statefulset`, `daemonset`, `workload`) or its node (`node` alone, or beside those of the exporter where
+//! the metric's name says that it is a node's). What names the entity is taken out of the labels.
 
 mod calls;
 mod columns;
@@ -71,7 +71,7 @@ impl Mapper {
                 mapped.unmappable += 1;
                 continue;
             }
-            match find(catalogue, &mut sample.labels) {
+            match find(catalogue, &sample.name, &mut sample.labels) {
                 Found::Unknown => mapped.unknown += 1,
                 Found::Unmappable => mapped.unmappable += 1,
                 Found::Entity(entity, pod) => {
@@ -96,17 +96,23 @@ impl Mapper {
     }
 }
 
-/// The entity that labels name; takes them out.
-fn find(catalogue: &Catalogue, labels: &mut BTreeMap<String, String>) -> Found {
+/// The entity that the labels of a sample of `metric` name; takes them out.
+fn find(catalogue: &Catalogue, metric: &str, labels: &mut BTreeMap<String, String>) -> Found {
     let named = |labels: &BTreeMap<String, String>, key: &str| {
         labels.get(key).is_some_and(|value| !value.is_empty())
     };
-    if !named(labels, "namespace") {
+    // Who scrapes an exporter of nodes may add where the exporter itself runs.
+    let is_nodes = ["node_", "kube_node_"]
+        .iter()
+        .any(|prefix| metric.starts_with(prefix));
+    if !named(labels, "namespace") || (is_nodes && named(labels, "node")) {
         let node = labels.get("node").and_then(|node| Name::parse(node).ok());
         let Some(node) = node else {
             return Found::Unmappable;
         };
-        labels.remove("node");
+        for key in ["node", "namespace", "pod", "container"] {
+            labels.remove(key);
+        }
         let cluster = catalogue.cluster().clone();
         return Found::Entity(
             Entity::cluster_scoped(cluster, EntityKind::Node, node),

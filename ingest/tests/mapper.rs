@@ -100,6 +100,21 @@ fn a_scrape_is_one_batch_for_each_workload() {
 }
 
 #[test]
+fn what_is_said_of_a_node_is_the_nodes_wherever_its_exporter_runs() {
+    let exporter = cart("cart-1-a", &[("container", "main"), ("node", "node-1")]);
+    let samples = ["kube_node_status_allocatable", "kube_pod_info"];
+    let samples = samples.map(|name| sample(name, &exporter, 4.0, 0)).to_vec();
+    let mapped = Mapper::new().map(&catalogue(), "scrape/x", samples, false, NOW);
+    let entities: Vec<_> = mapped
+        .batches
+        .iter()
+        .map(|batch| batch.entity.short())
+        .collect();
+    assert_eq!(entities, ["node/node-1", "deployment/cart"]);
+    assert_eq!(mapped.batches[0].series[0].labels, BTreeMap::new());
+}
+
+#[test]
 fn a_change_of_whom_a_workload_calls_is_said() {
     let catalogue = catalogue();
     let mut mapper = Mapper::new();

@@ -5,6 +5,7 @@ use aegis_schemas::{CauseKind, Entity, FailureKind, Timestamp};
 
 use super::config::{Config, seconds};
 use super::foretold;
+use super::node;
 use super::objects::{SeenChange, Workload};
 use super::symptom::{Kind, Symptom, restarts_within};
 use super::world::World;
@@ -174,7 +175,8 @@ impl Case<'_> {
 
 /// The name of the failure and its most likely cause.
 pub(super) fn classify(case: &Case<'_>) -> Diagnosis {
-    pods_that_fail(case)
+    node::runs_out(case)
+        .or_else(|| pods_that_fail(case))
         .or_else(|| out_of_resources(case))
         .or_else(|| disk_or_network(case))
         .or_else(|| bad_answers(case))

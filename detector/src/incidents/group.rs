@@ -1,13 +1,15 @@
 //! Groups what has one cause: every sick workload is led back to the one whose sickness explains it.
 //!
 //! Errors and slowness travel from the callee to its callers, a lack or a flood of requests from the
-//! caller to its callees. What has an origin of its own (pods that fail, a resource that ran out, a suspect
-//! change) is explained by nobody else, so two faults stay two incidents even when one calls the other.
+//! caller to its callees, and what the pods of a node share from the node to them. What has an origin of its
+//! own (pods that fail, a resource that ran out, a suspect change) is explained by nobody else, so two
+//! faults stay two incidents even when one calls the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aegis_schemas::Entity;
 
+use super::node;
 use super::symptom::{Kind, Symptom};
 use super::world::World;
 
@@ -51,8 +53,12 @@ fn root(
     let mut seen = BTreeSet::from([at.clone()]);
     loop {
         let symptoms = sick.get(&at)?;
-        if symptoms.iter().any(|s| s.kind.is_intrinsic()) || own_cause(&at) {
+        let on_sick_node = || node::under(world, &at, symptoms).filter(|node| is_harmed(node));
+        if own_cause(&at) {
             return Some(at);
+        }
+        if symptoms.iter().any(|s| s.kind.is_intrinsic()) {
+            return Some(on_sick_node().unwrap_or(at));
         }
         let pointed = |callee: &&Entity| {
             symptoms
@@ -74,7 +80,10 @@ fn root(
                 seen.insert(callee.clone());
                 at = callee;
             }
-            None => return Some(flooded_by(world, sick, &is_harmed, &at)),
+            None => {
+                let node = on_sick_node();
+                return Some(node.unwrap_or_else(|| flooded_by(world, sick, &is_harmed, &at)));
+            }
         }
     }
 }

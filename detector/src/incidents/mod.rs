@@ -2,9 +2,9 @@
 //!
 //! It reads AEGIS_EVENTS of one cluster in stream order, keeps what is known of every object
 //! ([`world`]), says what is wrong with each workload ([`symptom`]), groups what has one cause
-//! ([`group`]), names the failure ([`classify`], and [`opinion`] where rules are not sure), ranks causes
-//! ([`causes`]), recommends acts ([`recommend`]), judges every act afterwards ([`assess`]) and weighs the
-//! next ones by what became of the last ([`experience`]). It judges from signals and anomalies
+//! ([`group`], [`node`]), names the failure ([`classify`], and [`opinion`] where rules are not sure), ranks
+//! causes ([`causes`]), recommends acts ([`recommend`]), judges every act afterwards ([`assess`]) and weighs
+//! the next ones by what became of the last ([`experience`]). It judges from signals and anomalies
 //! alone: what the executor or policy think of an act plays no part.
 
 mod acts;
@@ -18,6 +18,7 @@ mod experience;
 mod foretold;
 mod group;
 mod lifecycle;
+mod node;
 mod objects;
 mod opinion;
 mod recommend;

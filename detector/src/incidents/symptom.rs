@@ -73,6 +73,14 @@ impl Kind {
         )
     }
 
+    /// Whether the node that a pod is on can bring it about.
+    pub(super) const fn may_be_its_nodes(self) -> bool {
+        matches!(
+            self,
+            Self::NotReady | Self::PacketLoss | Self::Errors | Self::Latency
+        )
+    }
+
     /// Whether it has its origin in the workload itself rather than in what it calls.
     pub(super) const fn is_intrinsic(self) -> bool {
         matches!(

@@ -7,6 +7,7 @@ use aegis_schemas::{Entity, EntityKind, EventId, Signal, SignalBody, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::config::{Config, seconds};
+use super::node;
 use super::objects::{Pod, SeenChange, Workload};
 
 /// The most pods that are remembered; beyond it new ones are not taken in.
@@ -183,10 +184,7 @@ impl World {
 
     /// Whether the node of a pod of `workload` has that problem.
     pub(super) fn has_problem(&self, workload: &Entity, pod: &Pod, problem: &str) -> bool {
-        let node =
-            pod.state.node.clone().map(|name| {
-                Entity::cluster_scoped(workload.cluster.clone(), EntityKind::Node, name)
-            });
+        let node = node::of(workload, pod);
         node.and_then(|node| self.nodes.get(&node))
             .is_some_and(|node| node.problems.iter().any(|one| one == problem))
     }

@@ -5,13 +5,13 @@ use aegis_schemas::Series;
 /// What a raw series counts or measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Role<'a> {
-    /// CPU seconds of a container.
+    /// CPU seconds of a container, or of a node.
     Cpu,
-    /// Bytes that a container works with.
+    /// Bytes that a container, or a node, works with.
     Memory,
-    /// Cores that a container may use.
+    /// Cores that a container may use, or that a node has for pods.
     CpuLimit,
-    /// Bytes that a container may use.
+    /// Bytes that a container may use, or that a node has for pods.
     MemoryLimit,
     /// Bytes that a container has written to its node's disk.
     Disk,
@@ -52,11 +52,16 @@ impl<'a> Role<'a> {
             "container_fs_limit_bytes" if is_container => Self::DiskLimit,
             "container_network_receive_packets_total" => Self::Packets,
             "container_network_receive_packets_dropped_total" => Self::Dropped,
-            "kube_pod_container_resource_limits" => match label("resource")? {
-                "cpu" => Self::CpuLimit,
-                "memory" => Self::MemoryLimit,
-                _ => return None,
-            },
+            // A node as a whole: its kubelet's `/metrics/resource`.
+            "node_cpu_usage_seconds_total" => Self::Cpu,
+            "node_memory_working_set_bytes" => Self::Memory,
+            "kube_pod_container_resource_limits" | "kube_node_status_allocatable" => {
+                match label("resource")? {
+                    "cpu" => Self::CpuLimit,
+                    "memory" => Self::MemoryLimit,
+                    _ => return None,
+                }
+            }
             "http_requests_total" => Self::Requests { error: error() },
             "http_request_duration_seconds_bucket" => Self::Bucket {
                 le: bound(label("le")?)?,

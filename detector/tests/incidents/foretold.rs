@@ -1,0 +1,71 @@
+//! What will run out: said early, and too weak to act on alone.
+
+use super::*;
+
+fn runs_out(feature: &str) -> Blame {
+    Blame {
+        pod: Some(Name::parse("cart-1").unwrap()),
+        deviation: 2.0,
+        forecast: Some(Forecast {
+            seconds: 2_400,
+            earliest: 1_900,
+            latest: 3_300,
+            confidence: 840,
+        }),
+        ..blame(feature, 0.6, 0.5)
+    }
+}
+
+/// It is far below what is near the limit; that it rises steadily is what matters.
+#[test]
+fn what_will_run_out_is_said_and_recommended_but_too_weak_to_act_on_alone() {
+    let flood = blame("request_rate", 150.0, 100.0);
+    for (feature, load, kind) in [
+        ("memory_utilisation", None, Some(FailureKind::MemoryLeak)),
+        ("disk_utilisation", None, Some(FailureKind::DiskPressure)),
+        // More requests than usual make it rise.
+        ("memory_utilisation", Some(flood), None),
+    ] {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", 3);
+        let blamed: Vec<Blame> = [runs_out(feature)].into_iter().chain(load).collect();
+        let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &blamed);
+        said.extend(log.wait(8));
+        let said = incidents(&said);
+        assert_eq!(said.last().map(|incident| incident.kind), kind);
+        let Some(incident) = said.last() else {
+            continue;
+        };
+        assert_eq!(incident.severity, Severity::Warning);
+        assert!(incident.confidence < 300, "{}", incident.confidence);
+        let text = &incident.evidence[0].text;
+        assert!(text.contains("in 40 min (32 to 55)"), "{text}");
+        assert!(text.contains("confidence .84"), "{text}");
+        let restarts = |one: &Recommendation| matches!(one.action, Action::RestartPod { .. });
+        let restarted = incident.recommendations.first().is_some_and(restarts);
+        assert_eq!(restarted, feature == "memory_utilisation");
+    }
+}
+
+/// A guess neither explains what is wrong nor spoils the verdict of an act.
+#[test]
+fn what_will_run_out_is_no_harm() {
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 3);
+    let incident = crash(&mut log, "cart");
+    log.act(&incident);
+    let mut said = log.anomaly(
+        &cart,
+        AnomalyPhase::Opened,
+        &[runs_out("memory_utilisation")],
+    );
+    let named = incidents(&said)
+        .iter()
+        .all(|one| one.kind == FailureKind::CrashLoop);
+    assert!(named, "{said:?}");
+    log.signal(&pod("cart", 1), SignalBody::Gone(Default::default()));
+    log.pod("cart", 7, true, 0, None, "rev1");
+    log.signal(&cart, SignalBody::Workload(state(3, 3, 1)));
+    said = log.wait(20);
+    assert_eq!(assessments(&said)[0].verdict, AssessmentVerdict::Verified);
+}
