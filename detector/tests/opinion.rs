@@ -35,6 +35,7 @@ fn blame(feature: &str, value: f64, expected: f64) -> Blame {
         value,
         expected,
         deviation: 20.0 * (value - expected).signum(),
+        forecast: None,
     }
 }
 

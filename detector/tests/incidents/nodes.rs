@@ -1,5 +1,7 @@
 //! A node that is sick, and the workloads on it.
 
+use aegis_schemas::Cluster;
+
 use super::*;
 
 /// Workloads whose `feature` is too high, with the nodes of their pods, while node 1 has no CPU left: the roots
