@@ -259,6 +259,7 @@ impl App {
             self.welcome(origin)?;
         }
         let Some(owner) = self.store.owner_of(key).await? else {
+            self.good_keys.forget(&print);
             return Ok(Err("the API key is unknown, revoked or has expired"));
         };
         self.good_keys.put(print, (), now);

@@ -51,6 +51,12 @@ impl<K: Ord, V: Clone> Recent<K, V> {
         kept.values.insert(key, (at, value));
     }
 
+    /// Forgets one.
+    pub(crate) fn forget(&self, key: &K) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.values.remove(key);
+    }
+
     /// Forgets all: something has changed.
     pub(crate) fn clear(&self, now: Instant) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

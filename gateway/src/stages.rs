@@ -38,13 +38,13 @@ pub(crate) struct Stage {
     fill: Option<f64>,
     /// How long ago it said so, seconds; none of one that never did.
     heard_s: Option<f64>,
-    /// Of policy: how many acts its limits leave the cluster.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Of policy: how many acts its limits leave the cluster. Not for strangers, who may ask for the health.
+    #[serde(skip)]
     acts_left: Option<Budgets>,
 }
 
 /// What policy's limits leave.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Budgets {
     /// Acts in the rate limit's window without a person's yes.
     pub(crate) rate: Budget,
@@ -53,7 +53,7 @@ pub(crate) struct Budgets {
 }
 
 /// A limit on acts.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     /// How many more there may be.
     pub(crate) left: u32,

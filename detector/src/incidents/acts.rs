@@ -93,7 +93,7 @@ impl Core {
             if let Some((kind, action)) = act.against() {
                 let class = view.world.class_of(act.workload()).to_owned();
                 let sort = (kind, action, class);
-                learned.push((act.decision(), sort, assessment.verdict));
+                learned.push((act.workload().clone(), sort, assessment.verdict));
             }
             let subject = Subject::assessment(assessment.verdict.as_str(), act.workload());
             if emitter
@@ -106,8 +106,9 @@ impl Core {
             false
         });
         self.state.acts = acts;
-        for (decision, sort, verdict) in learned {
-            self.state.experience.act(decision, sort, verdict);
+        let now = self.state.now;
+        for (workload, sort, verdict) in learned {
+            self.state.experience.act(workload, sort, verdict, now);
         }
         self.state.judged.extend(judged);
         while self.state.judged.len() > MAX_JUDGED {

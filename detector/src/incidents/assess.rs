@@ -266,7 +266,13 @@ impl Act {
     fn changed_since(&self, view: &View<'_>, near: &Entity) -> bool {
         let workload = view.world.workloads.get(near);
         let change = workload.and_then(|workload| workload.template_change(OWN_MANAGER));
-        change.is_some_and(|seen| seen.at + seconds(REPORT_SLACK_S) >= self.decided)
+        let slack = seconds(REPORT_SLACK_S);
+        let harmed = self.harmed_since.get(near);
+        change.is_some_and(|seen| {
+            // What was harmed before somebody rolled something out there was harmed by something else.
+            let first = harmed.is_none_or(|harmed| seen.at <= *harmed + slack);
+            first && seen.at + slack >= self.decided
+        })
     }
 
     /// Notes since when each neighbour shows a harm that it did not show before. Counted only once the

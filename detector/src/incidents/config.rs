@@ -51,14 +51,12 @@ impl Default for Materiality {
 }
 
 impl Materiality {
-    /// The same with deviations counting from so many times the size. Shares of a limit stay: there is no
-    /// more room above a limit however often somebody calls it no problem.
-    pub(super) fn times(&self, factor: f64) -> Self {
+    /// The same with what those who call get mattering from so many times the size only.
+    pub(super) fn of_answers_times(&self, factor: f64) -> Self {
         Self {
             error_ratio: self.error_ratio * factor,
             latency_factor: 1.0 + (self.latency_factor - 1.0) * factor,
             latency_seconds: self.latency_seconds * factor,
-            load_factor: 1.0 + (self.load_factor - 1.0) * factor,
             deviation: self.deviation * factor,
             ..*self
         }

@@ -206,24 +206,25 @@ impl Core {
                 }
                 self.state.world.workloads.keys().cloned().collect()
             }
-            CommandBody::Feedback { incident, verdict } => self.opinion(*incident, *verdict),
+            CommandBody::Feedback { incident, verdict } => {
+                self.opinion(*incident, *verdict);
+                BTreeSet::new()
+            }
             _ => BTreeSet::new(),
         }
     }
 
-    fn opinion(&mut self, incident: IncidentId, verdict: FeedbackVerdict) -> BTreeSet<Entity> {
+    fn opinion(&mut self, incident: IncidentId, verdict: FeedbackVerdict) {
         let state = &mut self.state;
-        let Some(root) = state.experience.opinion(incident, verdict, state.now) else {
-            return BTreeSet::new();
-        };
-        if verdict != FeedbackVerdict::NotAProblem {
+        let known = state.experience.opinion(incident, verdict, state.now);
+        if verdict == FeedbackVerdict::NotAProblem {
+            if let Some(open) = state.open.get(&incident) {
+                let until = state.now + seconds(MUTE_S);
+                state.muted.insert(open.root().clone(), until);
+            }
+        } else if let Some((root, true)) = known {
             state.muted.remove(&root);
-        } else if state.open.contains_key(&incident) {
-            state
-                .muted
-                .insert(root.clone(), state.now + seconds(MUTE_S));
         }
-        BTreeSet::from([root])
     }
 
     /// Looks again at the workloads that an event touched.
@@ -231,14 +232,12 @@ impl Core {
         let state = &mut self.state;
         let now = state.now;
         for entity in touched {
-            let (tolerance, _) = state.experience.tolerance(entity, now);
             let found = symptoms(
                 &self.config,
                 &state.world,
                 now,
                 entity,
                 state.episodes.get(entity),
-                tolerance,
             );
             let harmed = found.iter().any(|symptom| symptom.kind.is_harm());
             state.world.note_health(&self.config, now, entity, harmed);

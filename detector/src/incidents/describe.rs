@@ -11,7 +11,7 @@ use super::classify::{Case, Diagnosis, classify};
 use super::config::Config;
 use super::core::{Core, State};
 use super::seen::seen;
-use super::symptom::Symptom;
+use super::symptom::{Kind, Symptom};
 use super::{causes, recommend, severity};
 
 /// The most evidence and the most affected entities that are said.
@@ -31,7 +31,8 @@ impl Core {
         let by_rules = self.weighed(root, classify(&case));
         let recommendations = steady(&before.recommendations, self.acts(&case, &by_rules));
         let diagnosis = match &self.learnt {
-            Some(learnt) if recommendations.is_empty() => {
+            // Of what is only foretold it has learnt nothing.
+            Some(learnt) if recommendations.is_empty() && is_harmed(symptoms) => {
                 learnt.heard(by_rules, || seen(&self.config, state, root, members))
             }
             _ => by_rules,
@@ -43,7 +44,7 @@ impl Core {
                 .filter_map(|member| Some((member, state.sick.get(member)?)))
         };
         let worst = sick()
-            .map(|(member, symptoms)| severity::severity(&state.world, member, symptoms))
+            .map(|(member, symptoms)| severity::shown(&state.world, member, symptoms))
             .max()?;
         let mut evidence: Vec<_> = sick()
             .flat_map(|(member, symptoms)| symptoms.iter().map(|s| s.evidence(member)))
@@ -83,11 +84,13 @@ impl Core {
             because,
             ..
         } = &mut diagnosis;
-        state.experience.weigh_diagnosis(&sort, confidence, because);
+        state
+            .experience
+            .weigh_diagnosis(&sort, confidence, because, state.now);
         let (tolerance, opinions) = state.experience.tolerance(root, state.now);
         if opinions > 0 {
             because.push(format!(
-                "of late operators called {opinions} incidents of it no problem: deviations count from {tolerance:.1} times the usual size"
+                "of late operators called {opinions} incidents of it no problem: bad answers count from {tolerance:.1} times the usual size"
             ));
         }
         diagnosis
@@ -98,9 +101,14 @@ impl Core {
         let mut acts = recommend::recommend(case, diagnosis);
         let class = self.state.world.class_of(case.root);
         let experience = &self.state.experience;
-        experience.weigh_acts((diagnosis.kind, class), &mut acts);
+        experience.weigh_acts((diagnosis.kind, class), &mut acts, self.state.now);
         acts
     }
+}
+
+/// Whether anything is wrong by now.
+fn is_harmed(symptoms: &[Symptom]) -> bool {
+    symptoms.iter().any(|symptom| symptom.kind.is_harm())
 }
 
 /// What the diagnosis of `root` is made from.
@@ -115,12 +123,13 @@ pub(super) fn case<'a>(config: &'a Config, state: &'a State, root: &'a Entity) -
     }
 }
 
+/// When the newest evidence is of: of harm, if there is any, for a forecast says nothing of how fresh that is.
 fn newest(symptoms: &[Symptom]) -> Option<Timestamp> {
-    symptoms
-        .iter()
-        .filter(|symptom| symptom.kind.is_harm() || symptom.kind.is_foretold())
-        .map(|symptom| symptom.at)
-        .max()
+    let newest = |is: fn(Kind) -> bool| {
+        let matter = symptoms.iter().filter(|symptom| is(symptom.kind));
+        matter.map(|symptom| symptom.at).max()
+    };
+    newest(Kind::is_harm).or_else(|| newest(Kind::is_foretold))
 }
 
 /// Keeps a number of replicas that was recommended before unless the need has grown by more than a

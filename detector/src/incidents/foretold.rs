@@ -2,7 +2,7 @@
 //! revision's health. Where nothing else is wrong it opens an incident that informs and recommends; its
 //! diagnosis is too weak for policy to act on by itself, so people say yes or no.
 
-use aegis_schemas::{Blame, CauseKind, FailureKind, Forecast};
+use aegis_schemas::{Blame, CauseKind, EntityKind, FailureKind, Forecast};
 
 use super::classify::{Case, Diagnosis};
 use super::config::Config;
@@ -57,6 +57,12 @@ pub(super) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
     let (symptom, kind) = kinds
         .into_iter()
         .find_map(|(symptom, kind)| Some((case.get(symptom)?, kind)))?;
+    // A node has no leak of its own.
+    let kind = if case.root.kind == EntityKind::Node {
+        FailureKind::Unknown
+    } else {
+        kind
+    };
     let because = vec![symptom.text.clone()];
     Some(case.diagnosis(kind, CauseKind::ExhaustedResource, CONFIDENCE, because))
 }

@@ -10,11 +10,12 @@ use aegis_schemas::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::classify::classify;
 use super::config::{Config, seconds};
 use super::core::Core;
 use super::describe::{case, digest};
 use super::group;
-use super::symptom::Kind;
+use super::symptom::{self, Kind};
 
 /// The most incidents that are open at once; beyond it nothing is opened.
 const MAX_OPEN: usize = 1_000;
@@ -117,7 +118,8 @@ impl Core {
         }
         let mut unsayable = say(emitter, said);
         for (root, members) in groups {
-            if open.len() >= MAX_OPEN || !self.opens(&root, &open) {
+            let refused = open.len() >= MAX_OPEN || self.is_dismissed(&root, &members);
+            if refused || !self.opens(&root, &open) {
                 continue;
             }
             let relapse = self.state.resolved.get(&root).copied();
@@ -141,10 +143,21 @@ impl Core {
         unsayable
     }
 
+    /// Remembers what the rules call an incident. What is seen while an act is judged is the act's doing as
+    /// well, what a model says is no rule's, and what is foretold is a guess.
     fn name(&mut self, incident: &Incident) {
-        let state = &mut self.state;
-        let class = state.world.class_of(&incident.entity);
-        state.experience.name(incident, class);
+        let (config, state) = (&self.config, &self.state);
+        let root = &incident.entity;
+        let symptoms = state.sick.get(root).map_or(&[][..], Vec::as_slice);
+        let is_harmed = symptoms.iter().any(|symptom| symptom.kind.is_harm());
+        if !is_harmed || self.is_under_treatment(root) {
+            return;
+        }
+        let kind = classify(&case(config, state, root)).kind;
+        let class = state.world.class_of(root).to_owned();
+        self.state
+            .experience
+            .name(incident.incident, root, (kind, class));
     }
 
     /// Whether the incident goes on; finds its root and members of the moment.
@@ -220,6 +233,22 @@ impl Core {
         Some(fresh)
     }
 
+    /// Whether operators called the like of it no problem: nothing but answers that are bad, and those of the
+    /// root not so much worse than usual as those opinions ask.
+    fn is_dismissed(&self, root: &Entity, members: &BTreeSet<Entity>) -> bool {
+        let state = &self.state;
+        let (tolerance, opinions) = state.experience.tolerance(root, state.now);
+        let Some(episode) = state.episodes.get(root).filter(|_| opinions > 0) else {
+            return false;
+        };
+        let all = members.iter().flat_map(|member| state.sick.get(member));
+        let mut harms = all.flatten().filter(|symptom| symptom.kind.is_harm());
+        let matters = self.config.materiality.of_answers_times(tolerance);
+        let mut still = symptom::metric_symptoms(&matters, episode);
+        harms.all(|symptom| symptom.kind.is_about_answers())
+            && !still.any(|symptom| symptom.kind.is_about_answers())
+    }
+
     /// Whether a sick root without an incident is one by now.
     fn opens(&self, root: &Entity, open: &BTreeMap<IncidentId, Open>) -> bool {
         let (config, state) = (&self.config, &self.state);
@@ -241,8 +270,9 @@ impl Core {
             .sick_since
             .get(root)
             .is_some_and(|since| state.now.since(*since) >= seconds(config.open_after_s));
-        // A forecast has seen much longer than that.
-        (lasting || shows(Kind::is_foretold)) && !sheltered
+        // A forecast has seen much longer than that; a harm beside it has not.
+        let only_foretold = shows(Kind::is_foretold) && !shows(Kind::is_harm);
+        (lasting || only_foretold) && !sheltered
     }
 
     fn opened(

@@ -16,15 +16,20 @@ pub(super) fn of(workload: &Entity, pod: &Pod) -> Option<Entity> {
     Some(Entity::cluster_scoped(cluster, EntityKind::Node, name))
 }
 
-/// The one node that all pods with `symptoms` are on, if a node can bring those about. Where no pod stands
-/// out, all pods of the workload count. More requests than usual are no node's doing: they may be what fills it.
+/// The one node that all pods with `symptoms` are on, if a node can bring those about. Where a symptom names
+/// no pod, all pods of the workload count. More requests than usual are no node's doing: they may be what fills it.
 pub(super) fn under(world: &World, workload: &Entity, symptoms: &[Symptom]) -> Option<Entity> {
     let is_load = |symptom: &Symptom| symptom.kind == Kind::LoadHigh;
     let harms = || symptoms.iter().filter(|symptom| symptom.kind.is_harm());
     if symptoms.iter().any(is_load) || !harms().all(|symptom| symptom.kind.may_be_its_nodes()) {
         return None;
     }
-    let named: BTreeSet<&Entity> = harms().flat_map(|symptom| &symptom.pods).collect();
+    // What names no pod may come from each of them.
+    let named: BTreeSet<&Entity> = if harms().any(|symptom| symptom.pods.is_empty()) {
+        BTreeSet::new()
+    } else {
+        harms().flat_map(|symptom| &symptom.pods).collect()
+    };
     let pods = world.pods_of(workload);
     let mut nodes = pods
         .filter(|(entity, _)| named.is_empty() || named.contains(entity))

@@ -43,7 +43,8 @@ impl Learnt {
         let (kind, probability) = self.model.kind(&case);
         let kind = named(kind).filter(|kind| *kind != FailureKind::Unknown);
         let likely = (probability * 1_000.0) as u16;
-        let Some(kind) = kind.filter(|_| likely > by_rules.confidence) else {
+        let other = |kind: &FailureKind| *kind != by_rules.kind && likely > by_rules.confidence;
+        let Some(kind) = kind.filter(other) else {
             return by_rules;
         };
         let mut because = by_rules.because;

@@ -5,7 +5,16 @@ use aegis_schemas::{Entity, Severity};
 use super::symptom::{Kind, Symptom};
 use super::world::World;
 
-/// The severity of `symptoms` of `entity`.
+/// The severity that is said: what is foretold is worth a warning.
+pub(super) fn shown(world: &World, entity: &Entity, symptoms: &[Symptom]) -> Severity {
+    let severity = severity(world, entity, symptoms);
+    if symptoms.iter().any(|symptom| symptom.kind.is_foretold()) {
+        return severity.max(Severity::Warning);
+    }
+    severity
+}
+
+/// The severity of `symptoms` of `entity` that are there.
 pub(super) fn severity(world: &World, entity: &Entity, symptoms: &[Symptom]) -> Severity {
     let (ready, replicas) = world.workloads.get(entity).map_or((0, 0), |workload| {
         (workload.state.ready, workload.state.replicas)
@@ -27,8 +36,7 @@ pub(super) fn severity(world: &World, entity: &Entity, symptoms: &[Symptom]) -> 
     if crashes || half_gone || value(Kind::Errors) >= 0.05 || value(Kind::Cpu) >= 0.9 {
         return Severity::Error;
     }
-    let matters = |symptom: &Symptom| symptom.kind.is_harm() || symptom.kind.is_foretold();
-    if symptoms.iter().any(matters) {
+    if symptoms.iter().any(|symptom| symptom.kind.is_harm()) {
         Severity::Warning
     } else {
         Severity::Info

@@ -73,6 +73,14 @@ impl Kind {
         )
     }
 
+    /// Whether it is about what those who call get: how much of that is too much is a matter of opinion.
+    pub(super) const fn is_about_answers(self) -> bool {
+        matches!(
+            self,
+            Self::Errors | Self::Latency | Self::CallErrors | Self::CallLatency
+        )
+    }
+
     /// Whether the node that a pod is on can bring it about.
     pub(super) const fn may_be_its_nodes(self) -> bool {
         matches!(
@@ -161,26 +169,17 @@ pub(super) struct Episode {
     pub(super) anomaly: Anomaly,
 }
 
-/// All symptoms of `entity` at `now`. Deviations count from `tolerance` times the configured sizes; what
-/// Kubernetes says of its objects, and limits that are reached, count as ever.
+/// All symptoms of `entity` at `now`.
 pub(super) fn symptoms(
     config: &Config,
     world: &World,
     now: Timestamp,
     entity: &Entity,
     episode: Option<&Episode>,
-    tolerance: f64,
 ) -> Vec<Symptom> {
     let mut found = object_symptoms(config, world, now, entity);
     if let Some(episode) = episode {
-        let matters = config.materiality.times(tolerance);
-        found.extend(
-            episode
-                .anomaly
-                .blame
-                .iter()
-                .filter_map(|blame| metric_symptom(&matters, episode, blame)),
-        );
+        found.extend(metric_symptoms(&config.materiality, episode));
         found.extend(foretold::symptoms(config, episode));
     }
     found.sort_by(|a, b| a.kind.cmp(&b.kind).then_with(|| a.peer.cmp(&b.peer)));
@@ -321,6 +320,15 @@ pub(super) fn restarts_within(pod: &Pod, now: Timestamp, window: u64) -> usize {
 fn unready_for(pod: &Pod, now: Timestamp, grace: u64) -> bool {
     pod.unready_since
         .is_some_and(|since| now.since(since) > seconds(grace))
+}
+
+/// What an episode's features mean, as far as their sizes matter to anybody.
+pub(super) fn metric_symptoms(
+    matters: &Materiality,
+    episode: &Episode,
+) -> impl Iterator<Item = Symptom> {
+    let blamed = episode.anomaly.blame.iter();
+    blamed.filter_map(|blame| metric_symptom(matters, episode, blame))
 }
 
 /// What one blamed feature means, if its size matters to anybody.

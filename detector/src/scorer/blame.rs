@@ -15,38 +15,59 @@ const SIBLING: f64 = 0.25;
 /// The same where something runs out: a slow rise is seen long before it is a large deviation.
 const ODD_AND_RISING: f64 = 1.0;
 
-/// Every feature that is clearly off in the newest row or will be at its limit, the most surprising first:
-/// how surprising it is is measured against how surprising it was before the episode.
+/// Every feature that is clearly off in the newest row, the most surprising first: how surprising it is is
+/// measured against how surprising it was before the episode.
 pub(super) fn blame(metrics: &[Metric], reader: &Reader, supplies: &Supplies) -> Vec<Blame> {
+    let off = |metric: &&Metric| metric.deviation().abs() >= BLAMED;
     let mut found: Vec<(f64, Blame)> = metrics
         .iter()
+        .filter(off)
         .filter_map(|metric| {
-            let level = metric.level?;
-            let forecast = supplies.forecast(metric.kind());
-            (metric.deviation().abs() >= BLAMED || forecast.is_some()).then(|| {
-                let least = if forecast.is_some() {
-                    ODD_AND_RISING
-                } else {
-                    ODD
-                };
-                let odd = odd_one_out(metric, metrics, reader, least);
-                let (pod, own) = odd.map_or((None, None), |(pod, own)| (Some(pod), own));
-                let blame = Blame {
-                    feature: metric.full_name(),
-                    pod,
-                    value: own.unwrap_or(level),
-                    expected: metric.expected(),
-                    deviation: metric.deviation(),
-                    forecast,
-                };
-                (metric.surprise(), blame)
-            })
+            let blame = blamed(metric, metrics, reader, supplies, ODD)?;
+            Some((metric.surprise(), blame))
         })
         .collect();
     found.sort_by(|(a, one), (b, other)| {
         b.total_cmp(a).then_with(|| one.feature.cmp(&other.feature))
     });
     found.into_iter().map(|(_, blame)| blame).collect()
+}
+
+/// What will be at its limit while nothing is unusual, and the load, if it is off and may be why. What is only
+/// foretold deviates from nothing.
+pub(super) fn foretold(metrics: &[Metric], reader: &Reader, supplies: &Supplies) -> Vec<Blame> {
+    let told = |metric: &Metric| {
+        let is_load = metric.is("request_rate", None) && metric.deviation().abs() >= BLAMED;
+        let blame = blamed(metric, metrics, reader, supplies, ODD_AND_RISING)?;
+        match blame.forecast {
+            Some(_) => Some(Blame {
+                deviation: 0.0,
+                ..blame
+            }),
+            None => is_load.then_some(blame),
+        }
+    };
+    metrics.iter().filter_map(told).collect()
+}
+
+fn blamed(
+    metric: &Metric,
+    metrics: &[Metric],
+    reader: &Reader,
+    supplies: &Supplies,
+    odd: f64,
+) -> Option<Blame> {
+    let level = metric.level?;
+    let odd = odd_one_out(metric, metrics, reader, odd);
+    let (pod, own) = odd.map_or((None, None), |(pod, own)| (Some(pod), own));
+    Some(Blame {
+        feature: metric.full_name(),
+        pod,
+        value: own.unwrap_or(level),
+        expected: metric.expected(),
+        deviation: metric.deviation(),
+        forecast: supplies.forecast(metric.kind()),
+    })
 }
 
 /// The pod that is off while no sibling is, and its own level if that is known of pods. Rates are the

@@ -26,6 +26,9 @@ pub(super) struct Open {
     pub(super) id: EpisodeId,
     /// Its first unusual row.
     pub(super) since: Timestamp,
+    /// Nothing is unusual yet: it is only foretold that something will run out.
+    #[serde(default)]
+    pub(super) is_guess: bool,
     /// Its last row that was not calm.
     last_off: Timestamp,
     calm_rows: u32,
@@ -41,11 +44,20 @@ impl Open {
         Self {
             id,
             since,
+            is_guess: false,
             last_off: at,
             calm_rows: 0,
             said_at: at,
             said_score: 0.0,
             said_blame: Vec::new(),
+        }
+    }
+
+    /// The same of one that only tells what will run out.
+    pub(super) fn guess(id: EpisodeId, since: Timestamp, at: Timestamp) -> Self {
+        Self {
+            is_guess: true,
+            ..Self::new(id, since, at)
         }
     }
 

@@ -11,6 +11,9 @@ use super::counter::Pod;
 use super::series::{Role, container, identity};
 use super::tally::Tally;
 
+/// How many failures within the window tell of nothing.
+const ACCIDENTS: f64 = 1.0;
+
 /// One series of a batch, its role and its names worked out once for all rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prepared<'a> {
@@ -113,9 +116,10 @@ impl Reader {
     /// Says each feature of the workload: name, peer, smoothed value, value of the newest row alone.
     pub(super) fn features(&self, mut say: impl FnMut(&'static str, Option<&str>, f64, f64)) {
         let mut alone: Vec<(&'static str, Option<&str>, f64)> = Vec::with_capacity(24);
+        // A row that is to be hot counts each failure: those of a quiet service come one by one.
         self.row
-            .features(|name, peer, value| alone.push((name, peer, value)));
-        self.sums.features(|name, peer, level| {
+            .features(0.0, |name, peer, value| alone.push((name, peer, value)));
+        self.sums.features(ACCIDENTS, |name, peer, level| {
             let instant = alone
                 .iter()
                 .find(|(other, of, _)| *other == name && *of == peer)
@@ -132,7 +136,7 @@ impl Reader {
             if Some(pod.heard) != self.newest {
                 continue;
             }
-            pod.sums.features(|other, _, value| {
+            pod.sums.features(ACCIDENTS, |other, _, value| {
                 if other == feature {
                     levels.push((name, value));
                 }

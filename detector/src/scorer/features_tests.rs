@@ -249,3 +249,22 @@ fn calls_are_told_apart_by_peer() {
     rows.assert("call_error_ratio.cart", 0.25);
     rows.assert("call_latency.cart", 0.2);
 }
+
+#[test]
+fn one_failure_in_a_window_is_an_accident_and_more_are_a_share() {
+    for (failures, least) in [(1.0, 0.0), (2.0, 0.02), (10.0, 0.2)] {
+        let mut rows = Rows::default();
+        rows.row(&[
+            ("http_requests_total", "a", OK, 1_000.0),
+            ("http_requests_total", "a", BAD, 5.0),
+        ]);
+        rows.row(&[
+            ("http_requests_total", "a", OK, 1_030.0),
+            ("http_requests_total", "a", BAD, 5.0 + failures),
+        ]);
+        let (row, smoothed) = rows.feature("error_ratio").unwrap();
+        assert!(row > 0.0, "each counts in its row");
+        assert_eq!(smoothed > 0.0, failures > 1.0);
+        assert!(smoothed >= least, "{failures}: {smoothed}");
+    }
+}

@@ -145,8 +145,14 @@ impl Tally {
         }
     }
 
-    /// Says each feature that the sums give, in a fixed order: name, peer, value.
-    pub(super) fn features<'a>(&'a self, mut say: impl FnMut(&'static str, Option<&'a str>, f64)) {
+    /// Says each feature that the sums give, in a fixed order: name, peer, value. Of failures so many are
+    /// accidents: one in a window of thirty answers is no share of three in a hundred.
+    pub(super) fn features<'a>(
+        &'a self,
+        accidents: f64,
+        mut say: impl FnMut(&'static str, Option<&'a str>, f64),
+    ) {
+        let failures = |errors: f64| (errors - accidents).max(0.0);
         let mut ratio = |name, peer, part: f64, whole: f64, least: f64| {
             let value = part / whole;
             if whole > least && value.is_finite() {
@@ -165,7 +171,13 @@ impl Tally {
         let packets = self.packets + self.dropped;
         ratio("packet_loss", None, self.dropped, packets, MIN_PACKETS);
         ratio("request_rate", None, self.requests, self.span, 0.0);
-        ratio("error_ratio", None, self.errors, self.requests, MIN_ANSWERS);
+        ratio(
+            "error_ratio",
+            None,
+            failures(self.errors),
+            self.requests,
+            MIN_ANSWERS,
+        );
         ratio("latency_mean", None, self.latency, self.timed, MIN_ANSWERS);
         if let Some(p50) = self.quantile(0.5, MIN_ANSWERS) {
             ratio("latency_p50", None, p50, 1.0, 0.0);
@@ -178,7 +190,7 @@ impl Tally {
             ratio(
                 "call_error_ratio",
                 peer,
-                calls.errors,
+                failures(calls.errors),
                 calls.calls,
                 MIN_CALLS,
             );

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aegis_schemas::{AnomalyPhase, Blame, EpisodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::blame::blame;
+use super::blame::{blame, foretold};
 use super::config::Config;
 use super::episode::{Open, Row, Watch};
 use super::features::{Prepared, Reader};
@@ -44,6 +44,9 @@ pub(super) struct Track {
     #[serde(default)]
     supplies: Supplies,
     watch: Watch,
+    /// Rows at which something was to run out.
+    #[serde(default)]
+    rising: Watch,
     pub(super) open: Option<Open>,
 }
 
@@ -80,10 +83,8 @@ impl Track {
         self.supplies.look(at, &self.metrics);
         let peak = self.peak();
         let score = self.score(config, peak);
-        let is_frozen = self
-            .open
-            .as_ref()
-            .map(|open| at.since(open.since) < config.freeze_for);
+        let unusual = self.open.as_ref().filter(|open| !open.is_guess);
+        let is_frozen = unusual.map(|open| at.since(open.since) < config.freeze_for);
         if is_frozen != Some(true) {
             // What may be the beginning of an episode teaches little, in the metrics as in the tails.
             let strange = is_frozen.is_none() && score >= STRANGE * config.threshold;
@@ -191,8 +192,7 @@ impl Track {
         };
         let is_off = |metric: &Metric| metric.deviation().abs() >= config.min_deviation / 2.0;
         let is_strange = score >= config.threshold && self.metrics.iter().any(is_hot);
-        // What will run out is not waited for to be unusual: it may rise as slowly as its baseline.
-        if is_strange || self.supplies.run_out() {
+        if is_strange {
             Row::Hot
         } else if score < config.threshold / 2.0 || !self.metrics.iter().any(is_off) {
             Row::Calm
@@ -209,18 +209,52 @@ impl Track {
         id: impl FnOnce() -> EpisodeId,
     ) -> Option<Saying> {
         let row = self.kind(config, score);
-        let (metrics, reader, supplies) = (&self.metrics, &self.reader, &self.supplies);
-        let (phase, blame) = if let Some(open) = &mut self.open {
-            if open.is_over(config, row, at) {
-                return self.close(score);
-            }
-            let blame = open.is_due(config, at, score, || blame(metrics, reader, supplies))?;
-            (AnomalyPhase::Grew, blame)
+        let is_unusual = self.open.as_ref().is_some_and(|open| !open.is_guess);
+        let strange_since = if is_unusual {
+            None
         } else {
-            let since = self.watch.opens(config, row, at)?;
+            self.watch.opens(config, row, at)
+        };
+        if strange_since.is_some() {
             self.watch.clear();
-            self.open = Some(Open::new(id(), since, at));
-            (AnomalyPhase::Opened, blame(metrics, reader, supplies))
+        }
+        // What will run out is not waited for to be unusual: it may rise as slowly as its baseline.
+        let rising = if self.supplies.run_out() {
+            Row::Hot
+        } else {
+            Row::Calm
+        };
+        let (metrics, reader, supplies) = (&self.metrics, &self.reader, &self.supplies);
+        let (phase, blame) = match (&mut self.open, strange_since) {
+            (Some(open), Some(since)) => {
+                // What was a guess is an episode like any other.
+                (open.is_guess, open.since) = (false, since);
+                (AnomalyPhase::Grew, blame(metrics, reader, supplies))
+            }
+            (Some(open), None) if open.is_guess => {
+                if open.is_over(config, rising, at) {
+                    return self.close(score);
+                }
+                let told = || foretold(metrics, reader, supplies);
+                (AnomalyPhase::Grew, open.is_due(config, at, score, told)?)
+            }
+            (Some(open), None) => {
+                if open.is_over(config, row, at) {
+                    return self.close(score);
+                }
+                let told = || blame(metrics, reader, supplies);
+                (AnomalyPhase::Grew, open.is_due(config, at, score, told)?)
+            }
+            (None, Some(since)) => {
+                self.open = Some(Open::new(id(), since, at));
+                (AnomalyPhase::Opened, blame(metrics, reader, supplies))
+            }
+            (None, None) => {
+                let since = self.rising.opens(config, rising, at)?;
+                self.rising.clear();
+                self.open = Some(Open::guess(id(), since, at));
+                (AnomalyPhase::Opened, foretold(metrics, reader, supplies))
+            }
         };
         let open = self.open.as_mut()?;
         open.said(at, score, &blame);

@@ -58,6 +58,27 @@ fn an_act_that_failed_in_such_cases_is_less_sure_and_at_last_left_to_people() {
 }
 
 #[test]
+fn one_workload_that_nothing_helps_speaks_for_itself_only() {
+    let mut log = Log::new();
+    log.healthy("a", 3);
+    for _ in 0..6 {
+        let incident = crash(&mut log, "a");
+        log.act(&incident);
+        assert_eq!(
+            assessments(&log.wait(70))[0].verdict,
+            AssessmentVerdict::Ineffective
+        );
+        log.pod("a", 1, true, 4, None, "rev1");
+        log.signal(&workload("a"), SignalBody::Workload(state(3, 3, 1)));
+        // Longer than an incident that is over is taken up again.
+        log.wait(900);
+    }
+    log.healthy("b", 3);
+    let act = crash(&mut log, "b").recommendations.remove(0);
+    assert_eq!((act.confidence, act.against.len()), (793, 0));
+}
+
+#[test]
 fn acts_that_helped_are_told_and_open_nothing_that_the_diagnosis_does_not() {
     let mut log = Log::new();
     for of in ["a", "b", "c"] {
@@ -66,7 +87,7 @@ fn acts_that_helped_are_told_and_open_nothing_that_the_diagnosis_does_not() {
     log.healthy("d", 3);
     let act = crash(&mut log, "d").recommendations.remove(0);
     assert_eq!(act.confidence, 900);
-    let told = "it helped in 3 of 3 such cases";
+    let told = "of late it helped in 3 of 3 such workloads";
     assert!(act.because.iter().any(|why| why == told), "{act:#?}");
 }
 
@@ -119,6 +140,17 @@ fn what_was_called_no_problem_must_be_worse_the_next_time_until_that_is_taken_ba
     let worse = errors(&mut log, &cart, 0.06).remove(0);
     let why = worse.causes[0].because.join("; ");
     assert!(why.contains("1.5 times"), "{why}");
+    // Limits that are reached, and more requests than usual, are no matter of opinion.
+    let full = [
+        blame("cpu_utilisation", 0.95, 0.4),
+        blame("request_rate", 300.0, 120.0),
+    ];
+    let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &full);
+    said.extend(log.wait(2));
+    let spike = incidents(&said).pop().unwrap();
+    assert_eq!(spike.kind, FailureKind::LoadSpike);
+    log.anomaly(&cart, AnomalyPhase::Closed, &[]);
+    log.wait(200);
 
     say(&mut log, first.incident, FeedbackVerdict::Withdrawn);
     assert!(!errors(&mut log, &cart, 0.04).is_empty());
@@ -150,5 +182,5 @@ fn experience_is_bounded_and_survives_a_restart() {
     log.core = fresh;
     log.healthy("last", 3);
     let act = crash(&mut log, "last").recommendations.remove(0);
-    assert_eq!(act.against, ["it helped in 0 of 50 such cases"]);
+    assert_eq!(act.against, ["of late it helped in 0 of 50 such workloads"]);
 }

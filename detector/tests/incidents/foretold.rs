@@ -59,6 +59,7 @@ fn what_will_run_out_is_no_harm() {
         AnomalyPhase::Opened,
         &[runs_out("memory_utilisation")],
     );
+    said.extend(log.wait(3));
     let named = incidents(&said)
         .iter()
         .all(|one| one.kind == FailureKind::CrashLoop);
@@ -68,4 +69,29 @@ fn what_will_run_out_is_no_harm() {
     log.signal(&cart, SignalBody::Workload(state(3, 3, 1)));
     said = log.wait(20);
     assert_eq!(assessments(&said)[0].verdict, AssessmentVerdict::Verified);
+}
+
+/// Beside a harm a guess opens nothing earlier, makes no evidence fresh and no act worse.
+#[test]
+fn a_guess_lends_nothing_to_the_harm_beside_it() {
+    let slow = blame("latency_p99", 2.0, 0.1);
+    let mut log = Log::new();
+    let cart = log.healthy("cart", 3);
+    let both = [runs_out("memory_utilisation"), slow];
+    let said = log.anomaly(&cart, AnomalyPhase::Opened, &both);
+    assert!(
+        incidents(&said).is_empty(),
+        "a harm that may be another's waits"
+    );
+    let harmed = log.now;
+    log.wait(4);
+    let mut said = log.anomaly(&cart, AnomalyPhase::Grew, &both[..1]);
+    said.extend(log.wait(8));
+    for incident in incidents(&said) {
+        let is_guess = incident.confidence < 300;
+        assert!(
+            is_guess || incident.newest_evidence <= harmed,
+            "{incident:?}"
+        );
+    }
 }

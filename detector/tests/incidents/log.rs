@@ -297,5 +297,6 @@ pub(crate) fn assessments(events: &[Event]) -> Vec<Assessment> {
 pub(crate) fn crash(log: &mut Log, of: &str) -> Incident {
     log.signal(&workload(of), SignalBody::Workload(state(3, 2, 1)));
     let events = log.pod(of, 1, false, 4, Some("CrashLoopBackOff"), "rev1");
-    incidents(&events).remove(0)
+    let own = |incident: &Incident| incident.entity == workload(of);
+    incidents(&events).into_iter().find(own).unwrap()
 }

@@ -1,6 +1,7 @@
 //! How things are, on one page: what is wrong, what waits, what was done and whether it helped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
@@ -13,6 +14,9 @@ use super::words::thousands;
 use super::{Page, show};
 use crate::app::App;
 use crate::stages::{Budget, Stage, stages};
+
+/// All else on the page comes from PostgreSQL and does not wait for the bus.
+const STAGES_WITHIN: Duration = Duration::from_millis(500);
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -93,7 +97,9 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page 
         day: counts("24 hours").await?,
         week: counts("7 days").await?,
         entries: thousands(frame.entries),
-        stages: stages(&app).await.unwrap_or_default(),
+        stages: tokio::time::timeout(STAGES_WITHIN, stages(&app))
+            .await
+            .map_or_else(|_| Vec::new(), Result::unwrap_or_default),
         frame,
     })
 }

@@ -3,6 +3,7 @@
 
 mod bundle;
 mod cedar;
+mod depth;
 mod fits;
 mod permissions;
 mod question;
@@ -67,6 +68,12 @@ impl Rules {
     /// What is wrong, in which file and line.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let files = bundle::split(text)?;
+        for (file, text) in [
+            (bundle::SCHEMA, &files.schema),
+            (bundle::POLICIES, &files.policies),
+        ] {
+            depth::check(file, text)?;
+        }
         Ok(Self {
             digest: Digest::of(text.as_bytes()),
             settings: Settings::parse(&files.settings)?,
