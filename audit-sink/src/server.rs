@@ -119,10 +119,7 @@ impl Server {
             );
             match place.serve(port, &url, end).await {
                 Ok(child) => return Ok(Self { child, place, url }),
-                // The children of a server that was killed hold on for a moment.
-                Err(error)
-                    if error.to_string().contains("shared memory") && Instant::now() < end =>
-                {
+                Err(error) if is_held(&error) && Instant::now() < end => {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 Err(error) => return Err(error),
@@ -373,4 +370,13 @@ async fn answers(url: &str) -> bool {
 fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().rev().take(5).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+}
+
+/// Whether children of a server that was killed hold on for a moment. The new one says so, unless their own last
+/// words have come after it in the log.
+fn is_held(error: &Error) -> bool {
+    let text = error.to_string();
+    ["shared memory", "unexpected postmaster exit"]
+        .iter()
+        .any(|said| text.contains(said))
 }
