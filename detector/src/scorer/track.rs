@@ -231,18 +231,13 @@ impl Track {
                 (open.is_guess, open.since) = (false, since);
                 (AnomalyPhase::Grew, blame(metrics, reader, supplies))
             }
-            (Some(open), None) if open.is_guess => {
-                if open.is_over(config, rising, at) {
-                    return self.close(score);
-                }
-                let told = || foretold(metrics, reader, supplies);
-                (AnomalyPhase::Grew, open.is_due(config, at, score, told)?)
-            }
             (Some(open), None) => {
+                let row = if open.is_guess { rising } else { row };
                 if open.is_over(config, row, at) {
                     return self.close(score);
                 }
-                let told = || blame(metrics, reader, supplies);
+                let tell = if open.is_guess { foretold } else { blame };
+                let told = || tell(metrics, reader, supplies);
                 (AnomalyPhase::Grew, open.is_due(config, at, score, told)?)
             }
             (None, Some(since)) => {
