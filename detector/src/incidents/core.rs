@@ -273,7 +273,7 @@ impl pipeline::Core for Core {
         let mut emitter = Emitter::new(&producer, input);
         let touched = self.take_in(input);
         self.examine(&touched);
-        self.stats.unsayable += self.follow(&mut emitter);
+        self.stats.unsayable += self.follow(&mut emitter, &touched);
         self.judge(&mut emitter);
         emitter.finish()
     }

@@ -5,6 +5,7 @@
 //! own (pods that fail, a resource that ran out, a suspect change) is explained by nobody else, so two
 //! faults stay two incidents even when one calls the other.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aegis_schemas::Entity;
@@ -21,18 +22,33 @@ pub(super) fn groups(
     own_cause: impl Fn(&Entity) -> bool,
 ) -> BTreeMap<Entity, BTreeSet<Entity>> {
     let mut groups: BTreeMap<Entity, BTreeSet<Entity>> = BTreeMap::new();
+    // Once for all, and only if the lack or the flood of requests has to be led back.
+    let callers = LazyCell::new(|| callers(world));
+    let callers = |entity: &Entity| callers.get(entity).into_iter().flatten().copied();
     for entity in sick.keys() {
-        if let Some(root) = root(world, sick, &own_cause, entity) {
+        if let Some(root) = root(world, sick, &callers, &own_cause, entity) {
             groups.entry(root).or_default().insert(entity.clone());
         }
     }
     groups
 }
 
+/// Who calls each workload.
+fn callers(world: &World) -> BTreeMap<&Entity, Vec<&Entity>> {
+    let mut callers: BTreeMap<&Entity, Vec<&Entity>> = BTreeMap::new();
+    for (caller, workload) in &world.workloads {
+        for callee in &workload.callees {
+            callers.entry(callee).or_default().push(caller);
+        }
+    }
+    callers
+}
+
 /// Follows sick callees until one is reached that no other explains.
-fn root(
-    world: &World,
+fn root<'a, I: Iterator<Item = &'a Entity>>(
+    world: &'a World,
     sick: &BTreeMap<Entity, Vec<Symptom>>,
+    callers: &impl Fn(&Entity) -> I,
     own_cause: &impl Fn(&Entity) -> bool,
     start: &Entity,
 ) -> Option<Entity> {
@@ -43,7 +59,7 @@ fn root(
     if !is_harmed(start) {
         let symptoms = sick.get(start)?;
         let starved = symptoms.iter().any(|s| s.kind == Kind::LoadLow);
-        let caller = world.callers(start).find(|caller| is_harmed(caller));
+        let caller = callers(start).find(|caller| is_harmed(caller));
         let by = caller.filter(|_| starved).cloned();
         // Nobody else explains what will run out.
         let foretold = symptoms.iter().any(|s| s.kind.is_foretold());
@@ -82,7 +98,7 @@ fn root(
             }
             None => {
                 let node = on_sick_node();
-                return Some(node.unwrap_or_else(|| flooded_by(world, sick, &is_harmed, &at)));
+                return Some(node.unwrap_or_else(|| flooded_by(callers, sick, &is_harmed, &at)));
             }
         }
     }
@@ -90,8 +106,8 @@ fn root(
 
 /// A workload that is slow under more requests than usual is led back to the caller that floods it, if
 /// that one is sick as well.
-fn flooded_by(
-    world: &World,
+fn flooded_by<'a, I: Iterator<Item = &'a Entity>>(
+    callers: &impl Fn(&Entity) -> I,
     sick: &BTreeMap<Entity, Vec<Symptom>>,
     is_harmed: &impl Fn(&Entity) -> bool,
     start: &Entity,
@@ -103,9 +119,7 @@ fn flooded_by(
     let (mut at, mut root) = (start.clone(), start.clone());
     let mut seen = BTreeSet::from([start.clone()]);
     while is_flooded(&at) {
-        let caller = world
-            .callers(&at)
-            .find(|caller| is_flooded(caller) && !seen.contains(*caller));
+        let caller = callers(&at).find(|caller| is_flooded(caller) && !seen.contains(*caller));
         let Some(caller) = caller.cloned() else { break };
         seen.insert(caller.clone());
         if is_harmed(&caller) {

@@ -62,6 +62,19 @@ impl Open {
         &self.last
     }
 
+    /// Its root is sick, and these with it; whether one of them is new to it.
+    fn take_in(&mut self, members: &BTreeSet<Entity>) -> bool {
+        let before = self.members.len();
+        for member in members {
+            if !self.members.contains(member) {
+                self.members.insert(member.clone());
+            }
+        }
+        self.healed = None;
+        self.quiet = None;
+        self.members.len() > before
+    }
+
     /// What was sick with this root and recovers after it is no new incident.
     fn shelters(&self, config: &Config, now: Timestamp, entity: &Entity) -> bool {
         self.healed.is_some_and(|since| {
@@ -71,9 +84,35 @@ impl Open {
     }
 }
 
+/// What becomes of an incident.
+enum Lead {
+    Over,
+    /// Its root is another one; that was the one before.
+    Moved(Entity),
+    /// It has new members.
+    Grown,
+    Same,
+}
+
+impl Lead {
+    const fn until(goes_on: bool) -> Self {
+        if goes_on { Self::Same } else { Self::Over }
+    }
+}
+
+/// By whose root each sick entity is explained.
+fn explained(groups: &BTreeMap<Entity, BTreeSet<Entity>>) -> BTreeMap<&Entity, &Entity> {
+    let mut explained = BTreeMap::new();
+    for (root, members) in groups {
+        explained.extend(members.iter().map(|member| (member, root)));
+    }
+    explained
+}
+
 impl Core {
     /// Brings the open incidents up to date with who is sick; answers how many messages were too large.
-    pub(super) fn follow(&mut self, emitter: &mut Emitter<'_>) -> u64 {
+    /// Those that `touched` has nothing to do with go on, but are said again at the next heartbeat.
+    pub(super) fn follow(&mut self, emitter: &mut Emitter<'_>, touched: &BTreeSet<Entity>) -> u64 {
         let config = &self.config;
         let state = &self.state;
         if state.sick.is_empty() && state.open.is_empty() {
@@ -81,26 +120,34 @@ impl Core {
         }
         let own_cause = |entity: &Entity| case(config, state, entity).suspect_change().is_some();
         let groups = group::groups(&state.world, &state.sick, own_cause);
+        let explained = explained(&groups);
         let mut open = std::mem::take(&mut self.state.open);
+        let mut roots: BTreeMap<Entity, IncidentId> = open
+            .iter()
+            .map(|(id, incident)| (incident.root.clone(), *id))
+            .collect();
         let mut said = Vec::new();
         let (mut over, mut over_now) = (Vec::new(), Vec::new());
-        for id in open.keys().copied().collect::<Vec<_>>() {
-            let taken: BTreeSet<Entity> = open
-                .iter()
-                .filter(|(other, _)| **other != id)
-                .map(|(_, other)| other.root.clone())
-                .collect();
-            let Some(incident) = open.get_mut(&id) else {
-                continue;
-            };
-            if self.lead(incident, &groups, &taken) {
-                said.extend(self.restated(incident));
-            } else {
-                over.push(id);
+        for (id, incident) in &mut open {
+            let explained = explained.get(&incident.root).copied();
+            match self.lead(incident, &groups, explained, &roots) {
+                Lead::Over => {
+                    over.push(*id);
+                    continue;
+                }
+                Lead::Moved(from) => {
+                    roots.remove(&from);
+                    roots.insert(incident.root.clone(), *id);
+                }
+                Lead::Grown => {}
+                Lead::Same if !self.concerns(incident, touched) => continue,
+                Lead::Same => {}
             }
+            said.extend(self.restated(incident));
         }
         for id in over {
             if let Some(incident) = open.remove(&id) {
+                roots.remove(&incident.root);
                 let resolved = Resolved {
                     incident: id,
                     opened: incident.last.opened,
@@ -118,8 +165,8 @@ impl Core {
         }
         let mut unsayable = say(emitter, said);
         for (root, members) in groups {
-            let refused = open.len() >= MAX_OPEN || self.is_dismissed(&root, &members);
-            if refused || !self.opens(&root, &open) {
+            let refused = roots.contains_key(&root) || open.len() >= MAX_OPEN;
+            if refused || self.is_dismissed(&root, &members) || !self.opens(&root, &open) {
                 continue;
             }
             let relapse = self.state.resolved.get(&root).copied();
@@ -133,6 +180,7 @@ impl Core {
             };
             self.name(&incident.last);
             unsayable += say(emitter, [incident.last.clone()]);
+            roots.insert(root, id);
             open.insert(id, incident);
         }
         self.state.open = open;
@@ -160,37 +208,44 @@ impl Core {
             .name(incident.incident, root, (kind, class));
     }
 
-    /// Whether the incident goes on; finds its root and members of the moment.
+    /// Whether what an event touched may change what is said of the incident.
+    fn concerns(&self, incident: &Open, touched: &BTreeSet<Entity>) -> bool {
+        let is_touched = |entity| touched.contains(entity);
+        let callees = || self.state.world.callees(&incident.root);
+        !touched.is_empty()
+            && (is_touched(&incident.root)
+                || incident.members.iter().any(is_touched)
+                || callees().any(is_touched))
+    }
+
+    /// Finds the incident's root and members of the moment. `explained` is the root of the group that its root
+    /// is in, `roots` are those of all incidents.
     fn lead(
         &self,
         incident: &mut Open,
         groups: &BTreeMap<Entity, BTreeSet<Entity>>,
-        taken: &BTreeSet<Entity>,
-    ) -> bool {
+        explained: Option<&Entity>,
+        roots: &BTreeMap<Entity, IncidentId>,
+    ) -> Lead {
         let now = self.state.now;
         if self.state.muted.contains_key(&incident.root) {
-            return false;
+            return Lead::Over;
         }
-        let elsewhere = groups
-            .iter()
-            .find(|(root, members)| **root != incident.root && members.contains(&incident.root));
-        match (groups.get(&incident.root), elsewhere) {
-            (Some(members), _) => {
-                incident.members.extend(members.iter().cloned());
-                incident.healed = None;
-                incident.quiet = None;
-                return true;
-            }
+        if let Some(members) = groups.get(&incident.root) {
+            return if incident.take_in(members) {
+                Lead::Grown
+            } else {
+                Lead::Same
+            };
+        }
+        if let Some((root, members)) = explained.and_then(|root| groups.get_key_value(root)) {
             // A better explanation that is an incident already takes this one in.
-            (None, Some((root, _))) if taken.contains(root) => return false,
-            (None, Some((root, members))) => {
-                incident.root = root.clone();
-                incident.members.extend(members.iter().cloned());
-                incident.healed = None;
-                incident.quiet = None;
-                return true;
+            if roots.contains_key(root) {
+                return Lead::Over;
             }
-            (None, None) => {}
+            let from = std::mem::replace(&mut incident.root, root.clone());
+            incident.take_in(members);
+            return Lead::Moved(from);
         }
         let healed = *incident.healed.get_or_insert(now);
         let lingering = incident
@@ -199,10 +254,10 @@ impl Core {
             .any(|member| self.state.sick_since.contains_key(member));
         if lingering {
             incident.quiet = None;
-            return now.since(healed) < seconds(LINGER * self.config.resolve_after_s);
+            return Lead::until(now.since(healed) < seconds(LINGER * self.config.resolve_after_s));
         }
         let quiet = *incident.quiet.get_or_insert(now);
-        now.since(quiet) < seconds(self.config.resolve_after_s)
+        Lead::until(now.since(quiet) < seconds(self.config.resolve_after_s))
     }
 
     /// The incident said again, if it changed in what matters or was last said long ago. A root that
@@ -252,8 +307,7 @@ impl Core {
     /// Whether a sick root without an incident is one by now.
     fn opens(&self, root: &Entity, open: &BTreeMap<IncidentId, Open>) -> bool {
         let (config, state) = (&self.config, &self.state);
-        let known = open.values().any(|incident| incident.root == *root);
-        if known || state.muted.contains_key(root) || state.world.is_syncing(state.now) {
+        if state.muted.contains_key(root) || state.world.is_syncing(state.now) {
             return false;
         }
         let shows = |is: fn(Kind) -> bool| {
