@@ -21,6 +21,7 @@ use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::auth::Principal;
+use crate::document as shape;
 use crate::problem::Problem;
 use crate::routes::Sought;
 use crate::store::Store;
@@ -166,7 +167,7 @@ impl Wanted {
 #[utoipa::path(
     get, path = "/events", operation_id = "stream_events", tag = "incidents",
     params(Wanted, ("Last-Event-ID" = Option<i64>, Header, description = "The last id that was seen.")),
-    responses((status = 200, description = "Events, without end.", body = String, content_type = "text/event-stream"))
+    responses((status = 200, description = "Events, without end.", body = shape::StreamedEvent, content_type = "text/event-stream"))
 )]
 pub(crate) async fn events(
     State(app): State<Arc<App>>,
@@ -174,7 +175,7 @@ pub(crate) async fn events(
     Sought(wanted): Sought<Wanted>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    stream_of(&app, who, wanted, last_event(&headers), true)
+    stream_of(&app, who, wanted, last_event(&headers)?, true)
 }
 
 /// What tells an open page that something changed.
@@ -187,8 +188,14 @@ pub(crate) async fn for_pages(
     stream_of(&app, visitor.who, Wanted::default(), None, false)
 }
 
-fn last_event(headers: &HeaderMap) -> Option<i64> {
-    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+fn last_event(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(last) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let last = last.to_str().ok().and_then(|text| text.parse().ok());
+    let wrong =
+        "`Last-Event-ID` is the id of an event; leave it out to hear what happens from now on";
+    last.map_or_else(|| Err(Problem::invalid(wrong)), |last| Ok(Some(last)))
 }
 
 /// Events from where the listener was, or from now on.

@@ -25,8 +25,8 @@ macro_rules! shapes {
 
 shapes! {
     Act Action Access Approval AuditEntry Decision Digest Entity EventId EvidenceSource FailureKind FeedbackVerdict Incident
-    MetricBatch Mode Orders Problem Proof RawEntry Roles Scope Scopes Severity Signal Statistic StoryLine Target Timestamp
-    UserName
+    MetricBatch Mode Orders Problem Proof RawEntry Roles Scope Scopes Severity Signal Statistic StoryLine StreamedEvent Target
+    Timestamp UserName
 }
 
 /// Puts the schemas, the shared answers and the security scheme into the document.
