@@ -118,6 +118,9 @@ pub struct Provision {
     pub policy_dir: PathBuf,
     /// The incident core's thresholds and durations.
     pub incidents_file: PathBuf,
+    /// A model that `aegis train` made: the incident core asks it where its rules are not sure. Without one the
+    /// rules speak alone.
+    pub model_file: Option<PathBuf>,
     /// The mode of each cluster until somebody says otherwise.
     pub mode: aegis_schemas::Mode,
     /// The file with the PostgreSQL URL of a role that may make databases and roles.
@@ -131,6 +134,7 @@ impl Default for Provision {
         Self {
             policy_dir: PathBuf::from("policy"),
             incidents_file: PathBuf::from("incidents.toml"),
+            model_file: None,
             mode: aegis_schemas::Mode::Observe,
             database_admin_url_file: PathBuf::from("secrets/database/admin.url"),
             database_urls_dir: PathBuf::from("secrets/database"),

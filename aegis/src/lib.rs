@@ -16,6 +16,7 @@ pub mod exit;
 pub mod init;
 pub mod keys;
 pub mod local;
+pub mod model_file;
 pub mod notify;
 pub mod people;
 pub mod provision;

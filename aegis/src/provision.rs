@@ -1,5 +1,5 @@
 //! `aegis provision`: makes the streams, the tables and the roles, and puts on the log what shall hold:
-//! the policy set, the incident core's thresholds, the mode. Running it again changes only what differs.
+//! the policy set, the incident core's thresholds and its model, the mode. Running it again changes only what differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,6 +18,7 @@ use clap::Args;
 
 use crate::config::Config;
 use crate::local::now;
+use crate::model_file;
 use crate::run::connect;
 
 /// How long a command may take to be stored.
@@ -115,11 +116,16 @@ impl Wanted {
             .with_context(|| format!("cannot read `{}`", file.display()))?;
         aegis_detector::incidents::Config::parse(&incidents)
             .with_context(|| format!("`{}` is wrong", file.display()))?;
+        let mut configurations = vec![
+            (ConfigurationKind::Policy, policy),
+            (ConfigurationKind::Incidents, incidents),
+        ];
+        if let Some(file) = &config.provision.model_file {
+            let (_, text) = model_file::read(file).context("`provision.model_file`")?;
+            configurations.push((ConfigurationKind::Model, text));
+        }
         Ok(Self {
-            configurations: vec![
-                (ConfigurationKind::Policy, policy),
-                (ConfigurationKind::Incidents, incidents),
-            ],
+            configurations,
             mode: config.provision.mode,
         })
     }
@@ -234,7 +240,7 @@ impl Said {
             }
             match command.body {
                 CommandBody::Activate {
-                    what: what @ ConfigurationKind::Incidents,
+                    what: what @ (ConfigurationKind::Incidents | ConfigurationKind::Model),
                     digest,
                     ..
                 } => {

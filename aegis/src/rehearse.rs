@@ -11,7 +11,6 @@ pub(crate) mod samples;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aegis_detector::incidents::Learnt;
 use aegis_executor::{Executor, MemoryBoard};
 use aegis_ingest::{Catalogue, heartbeat};
 use aegis_schemas::keyring::KeyFile;
@@ -24,9 +23,9 @@ use aegis_simulator::{SCENARIOS, Scenario, Simulation};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::backtest::model_file;
 use crate::config::Config;
 use crate::demo::profile;
+use crate::model_file;
 use cores::Cores;
 use log::Log;
 use objects::Objects;
@@ -85,8 +84,8 @@ impl Rehearse {
     /// When the scenario is wrong, or with `--check` when Aegis did.
     pub async fn run(&self) -> Result<()> {
         let scenario = scenario(&self.scenario)?;
-        let learnt = self.model.as_deref().map(model_file::read_learnt);
-        let learnt = learnt.transpose()?;
+        let model = self.model.as_deref().map(model_file::read).transpose()?;
+        let model = model.map(|(_, text)| text);
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let mut seeds = self.seeds.clone();
         let mut running = tokio::task::JoinSet::new();
@@ -96,8 +95,8 @@ impl Rehearse {
                 && let Some(seed) = seeds.next()
             {
                 let (scenario, mode) = (scenario.clone(), self.mode);
-                let learnt = learnt.clone();
-                running.spawn(async move { rehearse(scenario, seed, mode, learnt).await });
+                let model = model.clone();
+                running.spawn(async move { rehearse(scenario, seed, mode, model).await });
             }
             let Some(ended) = running.join_next().await else {
                 break;
@@ -133,7 +132,7 @@ pub fn scenario(named: &str) -> Result<Scenario> {
     Scenario::parse(&text).with_context(|| format!("scenario `{named}`"))
 }
 
-/// One seed of a scenario, to its end; `learnt` is asked for kinds.
+/// One seed of a scenario, to its end; `model` is asked for kinds.
 ///
 /// # Errors
 ///
@@ -142,9 +141,9 @@ pub async fn rehearse(
     scenario: Scenario,
     seed: u64,
     mode: Mode,
-    learnt: Option<Learnt>,
+    model: Option<String>,
 ) -> Result<Report> {
-    let mut rehearsal = Rehearsal::new(scenario, seed, mode, learnt).await?;
+    let mut rehearsal = Rehearsal::new(scenario, seed, mode, model).await?;
     rehearsal.play().await?;
     Ok(rehearsal
         .report
@@ -166,12 +165,7 @@ struct Rehearsal {
 }
 
 impl Rehearsal {
-    async fn new(
-        scenario: Scenario,
-        seed: u64,
-        mode: Mode,
-        learnt: Option<Learnt>,
-    ) -> Result<Self> {
+    async fn new(scenario: Scenario, seed: u64, mode: Mode, model: Option<String>) -> Result<Self> {
         let mut config = profile::settings()?;
         let seconds = (scenario.length + scenario.hold).as_secs();
         let pace = scenario.pace.as_secs().max(1);
@@ -200,7 +194,7 @@ impl Rehearsal {
             objects: Objects::new(Catalogue::new(config.ingest.cluster.clone())),
             samples: Samples::default(),
             log: Log::default(),
-            cores: Cores::new(&config, keys, learnt, executor),
+            cores: Cores::new(&config, keys, executor),
             report: Report::default(),
             config,
             simulation,
@@ -208,13 +202,13 @@ impl Rehearsal {
             pace,
             start,
         };
-        rehearsal.begin(uid, mode);
+        rehearsal.begin(uid, mode, model);
         rehearsal.backfill().await?;
         Ok(rehearsal)
     }
 
     /// What `aegis provision` puts on the log.
-    fn begin(&mut self, uid: String, mode: Mode) {
+    fn begin(&mut self, uid: String, mode: Mode, model: Option<String>) {
         let cluster = self.config.ingest.cluster.clone();
         let clusters = [(cluster.to_string(), uid)].into();
         let signal = Signal {
@@ -237,11 +231,13 @@ impl Rehearsal {
             namespace: None,
             action: None,
         };
-        for body in [
+        let mut bodies = vec![
             activate(ConfigurationKind::Policy, aegis_policy::default_bundle()),
             activate(ConfigurationKind::Incidents, profile::INCIDENTS.to_owned()),
-            CommandBody::Mode { scope, mode },
-        ] {
+        ];
+        bodies.extend(model.map(|model| activate(ConfigurationKind::Model, model)));
+        bodies.push(CommandBody::Mode { scope, mode });
+        for body in bodies {
             let subject = Subject::command(body.token(), &self.cluster());
             let actor = Actor {
                 name: "provision".to_owned(),

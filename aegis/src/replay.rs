@@ -10,7 +10,6 @@ use aegis_schemas::Stream;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::backtest::model_file;
 use crate::config::Config;
 pub use player::{Outcome, Player, Said};
 
@@ -56,7 +55,6 @@ impl Replay {
         let said = self.said(&reader).await?;
         let cluster = &config.detector.cluster;
         let incidents = incidents::Core::new(cluster.clone(), incidents::Config::default());
-        let incidents = incidents.with_model(model_file::learnt(config.detector.model.as_ref())?);
         let policy = aegis_policy::Core::new(config.policy.cluster.clone(), keys);
         let mut incidents =
             Player::new(incidents, Durable::incidents(cluster), self.snapshot_every);

@@ -16,7 +16,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::backtest::model_file;
 use crate::config::Config;
 use crate::cores::Cores;
 
@@ -220,10 +219,7 @@ async fn serve(
     }
     match role {
         Role::Ingest => aegis_ingest::run(bus, config.ingest.clone(), stop).await?,
-        Role::Detector => {
-            let learnt = model_file::learnt(config.detector.model.as_ref())?;
-            aegis_detector::run(bus, config.detector.clone(), learnt, stop).await?;
-        }
+        Role::Detector => aegis_detector::run(bus, config.detector.clone(), stop).await?,
         Role::Policy => aegis_policy::run(bus, config.policy.clone(), stop).await?,
         Role::Executor => aegis_executor::run(bus, config.executor.clone(), stop).await?,
         Role::AuditSink => aegis_audit_sink::run(bus, config.audit.clone(), stop).await?,

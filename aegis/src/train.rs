@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::backtest::diagnose::labelled;
-use crate::backtest::model_file;
+use crate::model_file;
 
 /// Learns failure kinds and causes from incidents.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Folders of incidents are as `aegis backtest diagnose --help` says, with `kind` and `root_entity` in\nincident.json. The same incidents in the same order, with the same seed, make the same file. Its first line\nholds the SHA-256 of the rest, so that a file that was changed is refused.\n\nWhat is printed was measured out of bag: each incident was judged only by trees that had not seen it.\n\nExamples:\n  aegis train --incidents ./incidents --output kinds.model\n  aegis train --incidents ./simulated --incidents ./ours --output kinds.model\n  aegis simulate incidents --output ./seen --seeds 1-40 --as-seen &&\n    aegis train --incidents ./seen --trees 100 --output kinds.model     # for `detector.model`\n  aegis backtest diagnose --incidents ./new --model kinds.model"
+    after_help = "Folders of incidents are as `aegis backtest diagnose --help` says, with `kind` and `root_entity` in\nincident.json. The same incidents in the same order, with the same seed, make the same file. A file that\nwas changed is refused. What is printed last is its SHA-256.\n\nWhat is printed was measured out of bag: each incident was judged only by trees that had not seen it.\n\nExamples:\n  aegis train --incidents ./incidents --output kinds.model\n  aegis train --incidents ./simulated --incidents ./ours --output kinds.model\n  aegis simulate incidents --output ./seen --seeds 1-40 --as-seen &&\n    aegis train --incidents ./seen --trees 100 --output kinds.model     # for `provision.model_file`\n  aegis backtest diagnose --incidents ./new --model kinds.model"
 )]
 pub struct Train {
     /// A folder of incidents; may be given again.

@@ -1,8 +1,6 @@
 //! The detector's configuration.
 
-use std::path::PathBuf;
-
-use aegis_schemas::{Cluster, Digest};
+use aegis_schemas::Cluster;
 use serde::{Deserialize, Serialize};
 
 use crate::scorer;
@@ -18,19 +16,6 @@ pub struct Config {
     pub partitions: Vec<u16>,
     /// How the scorer scores.
     pub scorer: scorer::Config,
-    /// A model of failure kinds, asked where the rules are not sure. Without one they speak alone.
-    pub model: Option<ModelFile>,
-}
-
-/// A file that `aegis train` made, of incidents that `aegis simulate incidents --as-seen` wrote or operators
-/// labelled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelFile {
-    /// The file.
-    pub file: PathBuf,
-    /// Its digest as `aegis train` printed it: another model is refused.
-    pub sha256: Digest,
 }
 
 impl Default for Config {
@@ -39,7 +24,6 @@ impl Default for Config {
             cluster: Cluster::parse("demo").expect("a valid name"),
             partitions: vec![0],
             scorer: scorer::Config::default(),
-            model: None,
         }
     }
 }

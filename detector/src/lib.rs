@@ -19,6 +19,6 @@ mod error;
 mod metrics;
 mod service;
 
-pub use config::{Config, ModelFile};
+pub use config::Config;
 pub use error::Error;
 pub use service::run;

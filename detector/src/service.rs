@@ -6,22 +6,15 @@ use aegis_schemas::Event;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::incidents::Learnt;
 use crate::scorer::Scorer;
 use crate::{Config, Error, incidents, metrics};
 
-/// Runs the scorer of each configured partition and the incident core until `stop`. `learnt` is the model that
-/// the configuration names.
+/// Runs the scorer of each configured partition and the incident core until `stop`.
 ///
 /// # Errors
 ///
 /// When the scorer's configuration makes no sense, or one of the cores cannot go on.
-pub async fn run(
-    bus: Bus,
-    config: Config,
-    learnt: Option<Learnt>,
-    stop: CancellationToken,
-) -> Result<(), Error> {
+pub async fn run(bus: Bus, config: Config, stop: CancellationToken) -> Result<(), Error> {
     metrics::describe();
     config
         .scorer
@@ -45,7 +38,6 @@ pub async fn run(
     }
     let options = in_order::Options::new(Durable::incidents(&config.cluster));
     let core = incidents::Core::new(config.cluster, incidents::Config::default());
-    let core = core.with_model(learnt);
     let until = stop.clone();
     cores.spawn(async move {
         let observe =

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use aegis_detector::diagnosis::{Labelled, Model};
 use aegis_detector::forest::Settings;
-use aegis_detector::incidents::{Config, Core, Learnt};
+use aegis_detector::incidents::{Config, Core};
 use aegis_schemas::pipeline::{Core as _, Input};
 use aegis_schemas::signal::{PodState, WorkloadState};
 use aegis_schemas::{
-    Anomaly, AnomalyPhase, Blame, Cluster, Digest, Entity, EntityKind, EpisodeId, Event, EventId,
-    FailureKind, Incident, Name, Namespace, Signal, SignalBody, Timestamp,
+    Actor, Anomaly, AnomalyPhase, Blame, Cluster, Command, CommandBody, ConfigurationKind, Digest,
+    Entity, EntityKind, EpisodeId, Event, EventId, FailureKind, Incident, Name, Namespace, Signal,
+    SignalBody, Timestamp,
 };
 
 const START: i64 = 1_700_000_000_000;
@@ -39,14 +40,42 @@ fn blame(feature: &str, value: f64, expected: f64) -> Blame {
     }
 }
 
+fn anomaly(entity: &Entity, features: &[Blame]) -> Event {
+    Event::Anomaly(Anomaly {
+        episode: EpisodeId::default(),
+        entity: entity.clone(),
+        phase: AnomalyPhase::Grew,
+        since: Timestamp::from_millis(START),
+        newest: Timestamp::from_millis(START),
+        score: 6.0,
+        threshold: 4.0,
+        blame: features.to_vec(),
+    })
+}
+
+fn activate(model: &str, digest: Digest) -> Event {
+    Event::Command(Command {
+        actor: Actor {
+            name: "provision".to_owned(),
+            roles: ["admin".to_owned()].into(),
+        },
+        reason: String::new(),
+        body: CommandBody::Activate {
+            what: ConfigurationKind::Model,
+            digest,
+            content: model.to_owned(),
+        },
+    })
+}
+
 /// A core with that model, and what it said last of an incident of `cart`: two of three pods crash if
 /// `crashes`, and the features are off as said.
-fn seen(learnt: Option<Learnt>, crashes: bool, features: &[Blame]) -> (Core, Vec<u8>, Incident) {
+fn seen(model: Option<&str>, crashes: bool, features: &[Blame]) -> (Core, Vec<u8>, Incident) {
     let config = Config {
         open_after_s: 5,
         ..Config::default()
     };
-    let core = Core::new(Cluster::parse("demo").unwrap(), config).with_model(learnt);
+    let core = Core::new(Cluster::parse("demo").unwrap(), config);
     let mut log = (core, 0_u32, Vec::new());
     let mut say = |event: Event| {
         log.1 += 1;
@@ -70,6 +99,9 @@ fn seen(learnt: Option<Learnt>, crashes: bool, features: &[Blame]) -> (Core, Vec
             body,
         })
     };
+    if let Some(model) = model {
+        say(activate(model, Digest::of(model.as_bytes())));
+    }
     let cart = entity(EntityKind::Deployment, "cart");
     let state = WorkloadState {
         replicas: 3,
@@ -90,16 +122,7 @@ fn seen(learnt: Option<Learnt>, crashes: bool, features: &[Blame]) -> (Core, Vec
         say(signal(pod, SignalBody::Pod(state)));
     }
     for _ in 0..10 {
-        say(Event::Anomaly(Anomaly {
-            episode: EpisodeId::default(),
-            entity: cart.clone(),
-            phase: AnomalyPhase::Grew,
-            since: Timestamp::from_millis(START),
-            newest: Timestamp::from_millis(START),
-            score: 6.0,
-            threshold: 4.0,
-            blame: features.to_vec(),
-        }));
+        say(anomaly(&cart, features));
     }
     let (core, _, said) = log;
     let last = said.last().unwrap();
@@ -122,7 +145,7 @@ fn slow_and_busy(factor: f64) -> Vec<Blame> {
 }
 
 /// Learnt from what the core itself saw of incidents: slow ones with lost packets, busy ones that lack CPU.
-fn learnt() -> Learnt {
+fn learnt() -> String {
     let known: Vec<Labelled> = (0..20)
         .flat_map(|number| {
             let factor = 3.0 + f64::from(number) / 4.0;
@@ -143,17 +166,18 @@ fn learnt() -> Learnt {
         .collect();
     let settings = Settings { trees: 60, seed: 1 };
     let model = Model::learn(&known, settings).unwrap();
-    Learnt::new(model, Digest::of(b"a model"))
+    model.to_text().unwrap()
 }
 
 #[test]
 fn a_model_names_what_the_rules_only_describe_and_recommends_nothing() {
     let (_, _, by_rules) = seen(None, false, &slow(5.0));
     assert_eq!(by_rules.kind, FailureKind::Latency);
-    let (_, bytes, named) = seen(Some(learnt()), false, &slow(5.0));
+    let learnt = learnt();
+    let (_, bytes, named) = seen(Some(&learnt), false, &slow(5.0));
     assert_eq!(named.kind, FailureKind::NetworkLoss);
     assert!(named.confidence > by_rules.confidence, "{named:?}");
-    let model = format!("sha256:{}", Digest::of(b"a model"));
+    let model = format!("sha256:{}", Digest::of(learnt.as_bytes()));
     let because = named.causes[0].because.join(" ");
     assert!(
         because.contains(&model) && because.contains("latency"),
@@ -161,7 +185,7 @@ fn a_model_names_what_the_rules_only_describe_and_recommends_nothing() {
     );
     assert_eq!(named.causes[0].entity, by_rules.causes[0].entity);
     assert_eq!(named.recommendations, []);
-    let (_, again, _) = seen(Some(learnt()), false, &slow(5.0));
+    let (_, again, _) = seen(Some(&learnt), false, &slow(5.0));
     assert!(bytes == again, "the same model says the same bytes");
 }
 
@@ -172,7 +196,7 @@ fn where_the_rules_recommend_an_act_or_are_sure_no_model_is_heard() {
         (false, vec![blame("packet_loss", 0.2, 0.0)]),
     ] {
         let (_, by_rules, incident) = seen(None, crashes, &features);
-        let (_, with_model, _) = seen(Some(learnt()), crashes, &features);
+        let (_, with_model, _) = seen(Some(&learnt()), crashes, &features);
         assert!(by_rules == with_model, "{incident:?}");
         let acts = !incident.recommendations.is_empty();
         assert!(
@@ -180,4 +204,41 @@ fn where_the_rules_recommend_an_act_or_are_sure_no_model_is_heard() {
             "{incident:?}"
         );
     }
+}
+
+#[test]
+fn a_model_holds_until_another_readable_one_or_none_is_activated_and_survives_a_restart() {
+    let features = slow(5.0);
+    let learnt = learnt();
+    let (mut core, ..) = seen(Some(&learnt), false, &features);
+    let say = |core: &mut Core, seq: u64, event: Event| {
+        core.handle(&Input {
+            epoch: 1,
+            seq,
+            time: Timestamp::from_millis(START) + Duration::from_secs(seq),
+            id: EventId::derive("test", EventId::default(), 1_000),
+            cause: None,
+            origin: None,
+            event,
+        });
+    };
+    say(
+        &mut core,
+        900,
+        activate("no model", Digest::of(b"no model")),
+    );
+    say(&mut core, 901, activate(&learnt, Digest::of(b"another")));
+    assert_eq!(core.stats().invalid_configurations, 2);
+    let cart = entity(EntityKind::Deployment, "cart");
+    let named = |core: &Core| {
+        let mut core = core.clone();
+        say(&mut core, 1_000, anomaly(&cart, &features));
+        core.open().next().unwrap().kind
+    };
+    assert_eq!(named(&core), FailureKind::NetworkLoss);
+    let mut restored = Core::new(Cluster::parse("demo").unwrap(), Config::default());
+    restored.restore(core.state());
+    assert_eq!(named(&restored), FailureKind::NetworkLoss);
+    say(&mut restored, 950, activate("", Digest::of(b"")));
+    assert_ne!(named(&restored), FailureKind::NetworkLoss);
 }

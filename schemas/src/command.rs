@@ -70,6 +70,8 @@ pub enum ConfigurationKind {
     Policy,
     /// The incident core's thresholds and durations, TOML.
     Incidents,
+    /// Whom the incident core asks where its rules are not sure: a file of `aegis train`; empty for nobody.
+    Model,
 }
 
 /// What an operator says of an incident.

@@ -8,6 +8,7 @@ pub mod fence;
 pub mod fuzz;
 pub mod golang;
 pub mod kubernetes;
+pub mod model;
 pub mod servers;
 pub mod soak;
 pub mod steps;

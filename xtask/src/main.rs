@@ -9,7 +9,7 @@ use aegis_xtask::kubernetes::{Programs, Standing};
 use aegis_xtask::servers::{self, Servers};
 use aegis_xtask::soak::Soak;
 use aegis_xtask::steps::{run, step};
-use aegis_xtask::{fence, root, target};
+use aegis_xtask::{fence, model, root, target};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand};
 
@@ -71,6 +71,12 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Build the model of failure kinds that the incident core asks where its rules are not sure.
+    ///
+    /// Simulates incidents of every kind and learns from them; the same source makes the same file. Ends
+    /// with the lines for aegis.toml; `cargo xtask demo` takes the model by itself once it is built.
+    #[command(after_help = "Example:\n  cargo xtask model")]
+    Model,
     /// Ask a gateway what its API's document allows and forbids, and check each answer (Schemathesis).
     #[command(
         after_help = "Examples:\n  cargo xtask api-fuzz\n  cargo xtask api-fuzz --max-examples 500 --seed 7"
@@ -131,6 +137,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, seconds } => {
             fuzz(&root(), target.as_deref(), Duration::from_secs(seconds))
         }
+        Task::Model => model::build(),
         Task::ApiFuzz(fuzz) => fuzz.run(),
         Task::Kubernetes(wanted) => kubernetes(&wanted),
         Task::Soak(soak) => soak.run(),
@@ -174,6 +181,9 @@ fn demo(kubernetes: bool, arguments: &[String]) -> Result<()> {
     if wants_servers {
         let servers = step("servers", Servers::obtain)?;
         binary.envs(servers.variables());
+    }
+    if model::file().exists() {
+        binary.env("AEGIS_PROVISION__MODEL_FILE", model::file());
     }
     step("build (the first time takes some minutes)", || {
         run(&mut cargo(&["build", "--package", "aegis"]))

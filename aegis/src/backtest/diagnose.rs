@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::incidents::{folders, read_all};
-use super::model_file;
+use crate::model_file;
 
 /// Names the kind of recorded incidents and ranks their causes.
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ impl Diagnose {
             self.incidents.display()
         );
         let model = match (&self.model, &self.train) {
-            (Some(file), _) => Some(model_file::read(file)?),
+            (Some(file), _) => Some(model_file::read(file)?.0),
             (None, Some(folder)) => Model::learn(&labelled(folder)?, Settings::default()),
             (None, None) => None,
         };

@@ -3,7 +3,6 @@
 pub mod diagnose;
 mod entity;
 pub mod incidents;
-pub mod model_file;
 pub mod plot;
 pub mod score;
 mod table;

@@ -62,16 +62,10 @@ pub(super) struct Cores {
 
 impl Cores {
     /// All of them as they begin.
-    pub(super) fn new(
-        config: &Config,
-        keys: KeyFile,
-        learnt: Option<incidents::Learnt>,
-        executor: Executor<MemoryBoard>,
-    ) -> Self {
+    pub(super) fn new(config: &Config, keys: KeyFile, executor: Executor<MemoryBoard>) -> Self {
         let cluster = config.detector.cluster.clone();
         let scorer = Scorer::new(0, config.detector.scorer.clone());
         let incidents = incidents::Core::new(cluster.clone(), incidents::Config::default());
-        let incidents = incidents.with_model(learnt);
         let policy = policy::Core::new(cluster.clone(), keys);
         Self {
             scorer,

@@ -14,12 +14,14 @@ mod model;
 mod propagation;
 mod quality;
 mod robust;
+mod text;
 mod traits;
 
 pub use case::{Case, Labelled, Series, Symptom, Usual};
 pub use causes::{Cause, causes};
 pub use model::{Answer, Model, UNKNOWN};
 pub use quality::Quality;
+pub use text::Unreadable;
 
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,9 @@ pub struct State {
     pub(super) world: World,
     /// The configuration that was activated last, if one was.
     pub(super) activated: Option<String>,
+    /// The model that was activated last, if one was and nobody took it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) model: Option<String>,
     pub(super) episodes: BTreeMap<Entity, Episode>,
     pub(super) sick: BTreeMap<Entity, Vec<Symptom>>,
     pub(super) sick_since: BTreeMap<Entity, Timestamp>,
@@ -87,13 +90,6 @@ impl Core {
             state: State::default(),
             stats: Stats::default(),
         }
-    }
-
-    /// The core with a model that is asked where the rules are not sure. Like the rules it is no part of the
-    /// state: another model may say other things of the same events.
-    #[must_use]
-    pub fn with_model(self, learnt: Option<Learnt>) -> Self {
-        Self { learnt, ..self }
     }
 
     /// What it counts.
@@ -206,12 +202,34 @@ impl Core {
                 }
                 self.state.world.workloads.keys().cloned().collect()
             }
+            CommandBody::Activate {
+                what: ConfigurationKind::Model,
+                digest,
+                content,
+            } => {
+                self.learn(*digest, content);
+                BTreeSet::new()
+            }
             CommandBody::Feedback { incident, verdict } => {
                 self.opinion(*incident, *verdict);
                 BTreeSet::new()
             }
             _ => BTreeSet::new(),
         }
+    }
+
+    /// From now on that model is asked, or nobody.
+    fn learn(&mut self, digest: Digest, content: &str) {
+        let learnt = if content.is_empty() {
+            None
+        } else if let Some(learnt) = Learnt::parse(content).filter(|new| new.digest() == digest) {
+            Some(learnt)
+        } else {
+            self.stats.invalid_configurations += 1;
+            return;
+        };
+        self.state.model = learnt.is_some().then(|| content.to_owned());
+        self.learnt = learnt;
     }
 
     fn opinion(&mut self, incident: IncidentId, verdict: FeedbackVerdict) {
@@ -290,6 +308,7 @@ impl pipeline::Core for Core {
         {
             self.config = config;
         }
+        self.learnt = state.model.as_deref().and_then(Learnt::parse);
         self.state = state;
     }
 }

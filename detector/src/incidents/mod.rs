@@ -29,4 +29,3 @@ mod world;
 
 pub use self::config::{Config, Invalid, Materiality};
 pub use self::core::{Core, State, Stats};
-pub use self::opinion::Learnt;

@@ -18,19 +18,22 @@ const SURE: u16 = 700;
 
 /// A model with the digest that it is known by.
 #[derive(Clone, Debug)]
-pub struct Learnt {
+pub(super) struct Learnt {
     model: Arc<Model>,
     digest: Digest,
 }
 
 impl Learnt {
-    /// The model of that digest.
-    #[must_use]
-    pub fn new(model: Model, digest: Digest) -> Self {
-        Self {
-            model: Arc::new(model),
-            digest,
-        }
+    /// The model of that text; `None` if it is none.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let model = Arc::new(Model::parse(text).ok()?);
+        let digest = Digest::of(text.as_bytes());
+        Some(Self { model, digest })
+    }
+
+    /// The SHA-256 of the text.
+    pub(super) const fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// The diagnosis of the rules, or what the forest makes of the case if that is likelier. The case is asked

@@ -24,7 +24,7 @@ impl Core {
             // The incident core's.
             CommandBody::Feedback { .. }
             | CommandBody::Activate {
-                what: ConfigurationKind::Incidents,
+                what: ConfigurationKind::Incidents | ConfigurationKind::Model,
                 ..
             } => {}
             CommandBody::Activate {

@@ -96,6 +96,7 @@ pub(in crate::routes) async fn unfreeze(asked: Asked, Body(ended): Body<Unfreeze
 enum What {
     Policy,
     Incidents,
+    Model,
 }
 
 /// A configuration to put into force.
