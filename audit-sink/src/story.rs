@@ -251,6 +251,8 @@ impl Story {
     fn command(&mut self, entry: &Entry, command: &Command) {
         let what = match &command.body {
             CommandBody::Feedback { verdict, .. } => format!("feedback {verdict:?}").to_lowercase(),
+            CommandBody::Merge { incident, into } => format!("merge {incident} into {into}"),
+            CommandBody::Split { entity, .. } => format!("split {} off", entity.short()),
             body => body.token().to_owned(),
         };
         let why = if command.reason.is_empty() {

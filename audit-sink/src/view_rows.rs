@@ -42,7 +42,8 @@ impl Table {
                    severity = excluded.severity, kind = excluded.kind, confidence = excluded.confidence,
                    opened_at = excluded.opened_at, updated_at = excluded.updated_at,
                    resolved_at = excluded.resolved_at, newest_evidence_at = excluded.newest_evidence_at,
-                   summary = excluded.summary, affected = excluded.affected, evidence = excluded.evidence,
+                   summary = excluded.summary, affected = excluded.affected,
+                   grouped = excluded.grouped, evidence = excluded.evidence,
                    causes = excluded.causes, recommendations = excluded.recommendations
                  WHERE excluded.position > incident.position"
             }
@@ -157,6 +158,7 @@ impl Here<'_> {
             "newest_evidence_at": incident.newest_evidence,
             "summary": incident.summary,
             "affected": incident.affected,
+            "grouped": incident.grouped,
             "evidence": incident.evidence,
             "causes": incident.causes,
             "recommendations": incident.recommendations,
@@ -272,7 +274,13 @@ impl Here<'_> {
         let (proposal, answer) = match &command.body {
             CommandBody::Approve { proposal } => (proposal, "approved"),
             CommandBody::Reject { proposal } => (proposal, "rejected"),
-            CommandBody::Feedback { incident, .. } => return self.entry(Some(*incident)),
+            CommandBody::Feedback { incident, .. } | CommandBody::Split { incident, .. } => {
+                return self.entry(Some(*incident));
+            }
+            CommandBody::Merge { incident, into } => {
+                let both = [*incident, *into].map(|one| self.entry(Some(one)));
+                return both.concat();
+            }
             _ => return Vec::new(),
         };
         let row = json!({

@@ -41,6 +41,11 @@ pub(crate) fn describe() {
         "configurations on the log that were refused"
     );
     describe_gauge!(
+        "aegis_detector_idle_regroupings",
+        Unit::Count,
+        "merges and splits that people asked for and that fitted nothing"
+    );
+    describe_gauge!(
         "aegis_detector_scored_entities",
         Unit::Count,
         "workloads that the scorer remembers"
@@ -161,5 +166,6 @@ pub(crate) fn incidents(stats: &Stats) {
     gauge!("aegis_detector_open_incidents").set(stats.open as f64);
     gauge!("aegis_detector_acts_under_assessment").set(stats.acts as f64);
     gauge!("aegis_detector_invalid_configurations").set(stats.invalid_configurations as f64);
+    gauge!("aegis_detector_idle_regroupings").set(stats.idle_regroupings as f64);
     gauge!("aegis_detector_unsayable_messages").set(stats.unsayable as f64);
 }

@@ -99,9 +99,8 @@ fn seen(model: Option<&str>, crashes: bool, features: &[Blame]) -> (Core, Vec<u8
             body,
         })
     };
-    if let Some(model) = model {
-        say(activate(model, Digest::of(model.as_bytes())));
-    }
+    let model = model.unwrap_or_default();
+    say(activate(model, Digest::of(model.as_bytes())));
     let cart = entity(EntityKind::Deployment, "cart");
     let state = WorkloadState {
         replicas: 3,

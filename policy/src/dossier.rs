@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aegis_schemas::{Digest, EvidenceSource, Incident, Recommendation, Timestamp};
+use aegis_schemas::{
+    Digest, Entity, EvidenceSource, GroupedBy, Incident, Recommendation, Severity, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// The most recommendations and refused proposals that are kept.
@@ -14,6 +16,7 @@ const MAX_REFUSED: usize = 32;
 pub(crate) struct Dossier {
     /// Without its evidence, causes and affected entities.
     pub(crate) incident: Incident,
+    /// The kinds of its evidence, without that of what people merged into it.
     pub(crate) sources: BTreeSet<EvidenceSource>,
     pub(crate) heard: Timestamp,
     /// The gist of what was said last; the same is not said again.
@@ -34,6 +37,7 @@ impl Dossier {
             affected: Vec::new(),
             evidence: Vec::new(),
             causes: Vec::new(),
+            grouped: Vec::new(),
             ..incident.clone()
         };
         kept.recommendations.truncate(MAX_RECOMMENDATIONS);
@@ -42,6 +46,7 @@ impl Dossier {
             sources: incident
                 .evidence
                 .iter()
+                .filter(|evidence| !is_merged(incident, &evidence.entity))
                 .map(|evidence| evidence.source)
                 .collect(),
             heard: now,
@@ -49,6 +54,12 @@ impl Dossier {
             recheck,
             refused,
         }
+    }
+
+    /// How bad it is, as far as acts are judged by it: a merge by people makes none possible.
+    pub(crate) fn severity(&self) -> Severity {
+        let incident = &self.incident;
+        incident.own_severity.unwrap_or(incident.severity)
     }
 
     /// The best act that nothing speaks against.
@@ -65,4 +76,10 @@ impl Dossier {
             self.refused.insert(proposal);
         }
     }
+}
+
+/// Whether people brought an entity into an incident.
+fn is_merged(incident: &Incident, entity: &Entity) -> bool {
+    let mut grouped = incident.grouped.iter();
+    grouped.any(|one| one.by == GroupedBy::Person && one.entity == *entity)
 }

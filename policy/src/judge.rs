@@ -177,7 +177,7 @@ impl<'a> View<'a> {
             mode,
             approved,
             failure: case.failure().map_or("", FailureKind::as_str),
-            severity: case.incident.map(|dossier| dossier.incident.severity),
+            severity: case.incident.map(Dossier::severity),
             confidence: case.confidence,
             sources: case
                 .incident

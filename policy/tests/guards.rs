@@ -9,8 +9,8 @@ mod log;
 use std::time::Duration;
 
 use aegis_schemas::{
-    Action, AssessmentVerdict, CommandBody, Event, FailureKind, Mode, OutcomePhase, RefusalCode,
-    Scope, Severity, Verdict,
+    Action, AssessmentVerdict, CommandBody, Event, Evidence, EvidenceSource, FailureKind, Grouped,
+    GroupedBy, Mode, OutcomePhase, RefusalCode, Scope, Severity, Verdict,
 };
 use log::{
     Log, cluster, everywhere, incident, person, recommend, restart, scale, target, workload,
@@ -95,7 +95,7 @@ fn what_is_known_of_the_case_decides() {
         .incident(&weak)
         .is(Verdict::Ask, "weak-diagnosis");
     let mut hearsay = incident("cart", vec![scale("cart", 4, 6)]);
-    hearsay.evidence[0].source = aegis_schemas::EvidenceSource::Alert;
+    hearsay.evidence[0].source = EvidenceSource::Alert;
     Log::new().incident(&hearsay).is(Verdict::Ask, "hearsay");
     let mut note = incident("cart", vec![scale("cart", 4, 6)]);
     note.severity = Severity::Info;
@@ -113,6 +113,35 @@ fn what_is_known_of_the_case_decides() {
     Log::new()
         .incident(&alien)
         .is(Verdict::Deny, "unknown-target");
+}
+
+#[test]
+fn what_people_merged_into_an_incident_makes_no_act_possible() {
+    let mut worse = incident("cart", vec![scale("cart", 4, 6)]);
+    worse.own_severity = Some(Severity::Info);
+    Log::new()
+        .incident(&worse)
+        .is(Verdict::Deny, "not-worth-it");
+    for by in [GroupedBy::Calls, GroupedBy::Person] {
+        let mut joined = incident("cart", vec![scale("cart", 4, 6)]);
+        let seen = Evidence {
+            entity: workload("web"),
+            ..joined.evidence[0].clone()
+        };
+        joined.evidence[0].source = EvidenceSource::Alert;
+        joined.evidence.push(seen);
+        joined.grouped.push(Grouped {
+            entity: workload("web"),
+            by,
+            because: "it is".to_owned(),
+        });
+        let answer = Log::new().incident(&joined);
+        if by == GroupedBy::Person {
+            answer.is(Verdict::Ask, "hearsay");
+        } else {
+            answer.warrant();
+        }
+    }
 }
 
 #[test]

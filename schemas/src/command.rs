@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Cluster, DecisionId, Digest, IncidentId, Namespace, Target, Timestamp};
+use crate::{
+    Action, Cluster, DecisionId, Digest, Entity, IncidentId, Namespace, Target, Timestamp,
+};
 
 /// Who asks, as the gateway knows them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,6 +123,20 @@ pub enum CommandBody {
         /// The opinion.
         verdict: FeedbackVerdict,
     },
+    /// Two incidents are one trouble: the first joins the other and is over.
+    Merge {
+        /// The incident that ends.
+        incident: IncidentId,
+        /// The incident that goes on, with the entities of both.
+        into: IncidentId,
+    },
+    /// An entity has a trouble of its own: it leaves the incident and gets another.
+    Split {
+        /// The incident that it leaves.
+        incident: IncidentId,
+        /// An affected entity that is not the root.
+        entity: Entity,
+    },
     /// Let a configuration take effect at this very message.
     Activate {
         /// What it is for.
@@ -171,6 +187,8 @@ impl CommandBody {
             Self::Reject { .. } => "reject",
             Self::Undo { .. } => "undo",
             Self::Feedback { .. } => "feedback",
+            Self::Merge { .. } => "merge",
+            Self::Split { .. } => "split",
             Self::Activate { .. } => "activate",
             Self::Mode { .. } => "mode",
             Self::Freeze { .. } => "freeze",

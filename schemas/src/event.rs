@@ -135,7 +135,9 @@ impl Event {
                 (warrant.incident, Some(warrant.decision_id))
             }),
             Self::Command(command) => match &command.body {
-                CommandBody::Feedback { incident, .. } => (Some(*incident), None),
+                CommandBody::Feedback { incident, .. }
+                | CommandBody::Merge { incident, .. }
+                | CommandBody::Split { incident, .. } => (Some(*incident), None),
                 CommandBody::Undo { decision } => (None, Some(*decision)),
                 _ => (None, None),
             },

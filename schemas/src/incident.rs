@@ -192,6 +192,33 @@ pub struct Recommendation {
     pub against: Vec<String>,
 }
 
+/// By what an affected entity is led to the root of its incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupedBy {
+    /// It calls what is sick.
+    Calls,
+    /// Its pods are on the sick node.
+    Node,
+    /// A sick caller sends it more requests than usual, or fewer.
+    Load,
+    /// It was sick with the root before, and has not recovered.
+    Before,
+    /// A person merged it.
+    Person,
+}
+
+/// Why an affected entity belongs to its incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grouped {
+    /// The entity.
+    pub entity: Entity,
+    /// By what.
+    pub by: GroupedBy,
+    /// In words, the whole way to the root and which of the two was sick first.
+    pub because: String,
+}
+
 /// Where in its life an incident is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -213,7 +240,7 @@ pub struct Incident {
     pub phase: IncidentPhase,
     /// The entity that is most likely the root.
     pub entity: Entity,
-    /// How bad.
+    /// How bad, with all that belongs to it.
     pub severity: Severity,
     /// The failure's name.
     pub kind: FailureKind,
@@ -233,4 +260,11 @@ pub struct Incident {
     pub recommendations: Vec<Recommendation>,
     /// In one sentence.
     pub summary: String,
+    /// Why the affected entities beside the root belong to it; empty when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grouped: Vec<Grouped>,
+    /// How bad it is without what a person merged into it, if that is less: what its acts are judged by,
+    /// since a merge opens none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_severity: Option<Severity>,
 }

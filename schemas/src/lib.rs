@@ -45,8 +45,8 @@ pub use event::{About, Event, Kind};
 pub use host::is_this_host;
 pub use id::{DecisionId, Digest, EpisodeId, EventId, IncidentId, InvalidId};
 pub use incident::{
-    Cause, CauseKind, Evidence, EvidenceSource, FailureKind, Incident, IncidentPhase,
-    Recommendation, Severity,
+    Cause, CauseKind, Evidence, EvidenceSource, FailureKind, Grouped, GroupedBy, Incident,
+    IncidentPhase, Recommendation, Severity,
 };
 pub use metric::{MetricBatch, MetricKind, Series};
 pub use name::{Cluster, InvalidName, Name, Namespace};

@@ -113,18 +113,26 @@ fn a_length_that_promises_gigabytes_is_refused_without_taking_them() {
 fn the_bytes_of_released_messages_never_change() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/v1");
     let entropy: Vec<u8> = (0..2_000_u32).map(|n| (n * 37 % 251) as u8).collect();
-    for kind in Kind::ALL {
-        for (variant, start) in [(1, 0), (2, 9), (3, 40), (4, 77)] {
-            let event = Draw(&entropy[start..]).event(kind);
-            let bytes = event.encode().unwrap();
-            let file = folder.join(format!("{}-{variant}.msgpack", kind.as_str()));
-            if !file.exists() && std::env::var_os("AEGIS_BLESS").is_some() {
-                std::fs::write(&file, &bytes).unwrap();
-            }
-            let golden =
-                std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            assert_eq!(decode(kind, &golden).unwrap(), event, "{}", file.display());
-            assert_eq!(bytes, golden, "{}", file.display());
+    let first = Kind::ALL.into_iter().flat_map(|kind| {
+        let starts = [(1, 0), (2, 9), (3, 40), (4, 77)];
+        starts.map(|(variant, start)| (kind, variant, &entropy[start..]))
+    });
+    // A merge, a split, and an incident that says why it is grouped.
+    let added = [
+        (Kind::Command, 5, &[251; 600][..]),
+        (Kind::Command, 6, &[255; 600][..]),
+        (Kind::Incident, 5, &[255; 600][..]),
+    ];
+    for (kind, variant, entropy) in first.chain(added) {
+        let event = Draw(entropy).event(kind);
+        let bytes = event.encode().unwrap();
+        let file = folder.join(format!("{}-{variant}.msgpack", kind.as_str()));
+        if !file.exists() && std::env::var_os("AEGIS_BLESS").is_some() {
+            std::fs::write(&file, &bytes).unwrap();
         }
+        let golden =
+            std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert_eq!(decode(kind, &golden).unwrap(), event, "{}", file.display());
+        assert_eq!(bytes, golden, "{}", file.display());
     }
 }

@@ -454,6 +454,8 @@ fn incident(id: IncidentId, opened: Timestamp) -> Incident {
         }],
         recommendations: Vec::new(),
         summary: "crash loop of deployment/cart in one replica only".to_owned(),
+        grouped: Vec::new(),
+        own_severity: None,
     }
 }
 

@@ -1,10 +1,13 @@
 //! The views follow from the log, whatever batches it came in.
 
+use std::collections::BTreeSet;
+
 use aegis_audit_sink::read::Standing;
 use aegis_audit_sink::{rebuild, story};
 use aegis_schemas::{
-    Actor, Cluster, Decision, DecisionId, Digest, Entity, EntityKind, Event, Incident, IncidentId,
-    IncidentPhase, Mode, Name, Namespace, Scope, StandingOrders, Stream, Verdict,
+    Actor, Cluster, Command, CommandBody, Decision, DecisionId, Digest, Entity, EntityKind, Event,
+    Incident, IncidentId, IncidentPhase, Mode, Name, Namespace, Scope, StandingOrders, Stream,
+    Verdict,
 };
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -50,6 +53,8 @@ fn incident(phase: IncidentPhase, summary: &str) -> Event {
         causes: Vec::new(),
         recommendations: Vec::new(),
         summary: summary.to_owned(),
+        grouped: Vec::new(),
+        own_severity: None,
     })
 }
 
@@ -87,6 +92,34 @@ async fn what_comes_late_does_not_replace_what_is_newer_and_nul_is_no_obstacle()
         told.contains("#0") && told.contains("cart crashes"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn a_merge_is_on_record_with_both_incidents() {
+    let [one, two] = [7, 8].map(|byte| IncidentId(aegis_schemas::EventId::from_bytes([byte; 16])));
+    let merge = Event::Command(Command {
+        actor: Actor {
+            name: "ann".to_owned(),
+            roles: ["operator".to_owned()].into(),
+        },
+        reason: "one database".to_owned(),
+        body: CommandBody::Merge {
+            incident: one,
+            into: two,
+        },
+    });
+    let database = Database::new().await;
+    database.append(&[record(Stream::Events, 1, &merge)]).await;
+    let mut connection = PgConnection::connect(&database.gateway_url())
+        .await
+        .unwrap();
+    let query = "SELECT incident, idx FROM views.incident_entry";
+    let rows: Vec<(String, i64)> = sqlx::query_as(query)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    let expected = [one, two].map(|incident| (incident.to_string(), 0));
+    assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), expected.into());
 }
 
 #[tokio::test]

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::assess::{Act, Before};
 use super::config::{Config, seconds};
 use super::experience::Experience;
-use super::lifecycle::{Open, Resolved};
+use super::open::{Open, Resolved};
 use super::opinion::Learnt;
+use super::regroup::{Apart, Asked};
 use super::seen::seen;
 use super::symptom::{Episode, Symptom, symptoms};
 use super::world::World;
@@ -36,6 +37,8 @@ pub struct Stats {
     pub repeated: u64,
     /// Configurations that were refused.
     pub invalid_configurations: u64,
+    /// Merges and splits that people asked for and that fitted nothing.
+    pub idle_regroupings: u64,
     /// Messages that could not be said, because they were too large.
     pub unsayable: u64,
 }
@@ -64,6 +67,9 @@ pub struct State {
     pub(super) experience: Experience,
     /// Incidents that were resolved of late, by root: what comes back is the same one.
     pub(super) resolved: BTreeMap<Entity, Resolved>,
+    /// What people split is not grouped again.
+    #[serde(skip_serializing_if = "Apart::is_empty")]
+    pub(super) apart: Apart,
 }
 
 /// The incident core of one cluster.
@@ -104,7 +110,7 @@ impl Core {
 
     /// The incidents that are open, as last said.
     pub fn open(&self) -> impl Iterator<Item = &Incident> {
-        self.state.open.values().map(Open::last)
+        self.state.open.values().map(|open| &open.last)
     }
 
     /// The same with what a diagnosis sees of each now.
@@ -112,8 +118,8 @@ impl Core {
         let (config, state) = (&self.config, &self.state);
         let open = state.open.values();
         open.map(move |open| {
-            let case = seen(config, state, open.root(), open.members());
-            (open.last(), case)
+            let case = seen(config, state, &open.root, &open.members);
+            (&open.last, case)
         })
     }
 
@@ -238,7 +244,7 @@ impl Core {
         if verdict == FeedbackVerdict::NotAProblem {
             if let Some(open) = state.open.get(&incident) {
                 let until = state.now + seconds(MUTE_S);
-                state.muted.insert(open.root().clone(), until);
+                state.muted.insert(open.root.clone(), until);
             }
         } else if let Some((root, true)) = known {
             state.muted.remove(&root);
@@ -291,7 +297,11 @@ impl pipeline::Core for Core {
         let mut emitter = Emitter::new(&producer, input);
         let touched = self.take_in(input);
         self.examine(&touched);
-        self.stats.unsayable += self.follow(&mut emitter, &touched);
+        let asked = match &input.event {
+            Event::Command(command) => self.regroup(command),
+            _ => Asked::default(),
+        };
+        self.stats.unsayable += self.follow(&mut emitter, &touched, asked);
         self.judge(&mut emitter);
         emitter.finish()
     }

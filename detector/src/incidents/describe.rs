@@ -1,15 +1,17 @@
 //! What is said of an incident: its evidence, its diagnosis, its causes, what to do and a summary.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aegis_schemas::{
-    Action, CauseKind, Digest, Entity, FailureKind, Incident, IncidentPhase, Recommendation,
-    Timestamp, codec,
+    Action, CauseKind, Digest, Entity, FailureKind, Grouped, GroupedBy, Incident, IncidentPhase,
+    Recommendation, Timestamp, codec,
 };
 
 use super::classify::{Case, Diagnosis, classify};
 use super::config::Config;
 use super::core::{Core, State};
+use super::group::Group;
+use super::regroup::Merged;
 use super::seen::seen;
 use super::symptom::{Kind, Symptom};
 use super::{causes, recommend, severity};
@@ -17,37 +19,81 @@ use super::{causes, recommend, severity};
 /// The most evidence and the most affected entities that are said.
 const MAX_SAID: usize = 20;
 
+/// Who belongs to an incident.
+pub(super) struct Members<'a> {
+    pub(super) root: &'a Entity,
+    /// All who were sick with it, some of whom may be well by now.
+    pub(super) all: &'a BTreeSet<Entity>,
+    /// Those of them that are there by a person's word.
+    pub(super) joined: &'a BTreeMap<Entity, Merged>,
+    /// Those that the root explains now.
+    pub(super) group: &'a Group,
+}
+
+impl Members<'_> {
+    /// Whether the rules alone would not have it there.
+    fn is_merged(&self, member: &Entity) -> bool {
+        let way = self.group.get(member);
+        way.map_or_else(|| self.joined.contains_key(member), |way| way.merged)
+    }
+
+    fn why(&self, member: &Entity) -> (GroupedBy, String) {
+        let way = self.group.get(member);
+        let told = way.map(|way| (way.by(), way.told()));
+        let merged = self.joined.get(member).filter(|_| self.is_merged(member));
+        match (merged, told) {
+            (Some(Merged { from, by }), told) => {
+                let way = told.map_or_else(String::new, |(_, told)| told);
+                let whom = if way.is_empty() { "it" } else { "which" };
+                let comma = if way.is_empty() { "" } else { ", " };
+                let told = format!("{way}{comma}{whom} was in {from}, which `{by}` merged");
+                (GroupedBy::Person, told)
+            }
+            (None, Some((Some(by), told))) => (by, told),
+            (None, _) => {
+                let told = "it was sick with it before and has not recovered";
+                (GroupedBy::Before, told.to_owned())
+            }
+        }
+    }
+}
+
 impl Core {
     /// What is known of an incident now.
-    pub(super) fn describe(
-        &self,
-        before: &Incident,
-        root: &Entity,
-        members: &BTreeSet<Entity>,
-    ) -> Option<Incident> {
+    pub(super) fn describe(&self, before: &Incident, members: &Members<'_>) -> Option<Incident> {
         let state = &self.state;
+        let root = members.root;
         let symptoms = state.sick.get(root)?;
+        let is_sick = |member: &&Entity| state.sick.contains_key(*member);
+        let (mut affected, merged): (Vec<_>, Vec<_>) =
+            (members.all.iter().filter(is_sick)).partition(|member| !members.is_merged(member));
         let case = case(&self.config, state, root);
         let by_rules = self.weighed(root, classify(&case));
         let recommendations = steady(&before.recommendations, self.acts(&case, &by_rules));
         let diagnosis = match &self.learnt {
-            // Of what is only foretold it has learnt nothing.
+            // Of what is only foretold it has learnt nothing, and of what people merge neither.
             Some(learnt) if recommendations.is_empty() && is_harmed(symptoms) => {
-                learnt.heard(by_rules, || seen(&self.config, state, root, members))
+                let own = affected.iter().copied().cloned().collect();
+                learnt.heard(by_rules, || seen(&self.config, state, root, &own))
             }
             _ => by_rules,
         };
         let causes = causes::rank(&case, &diagnosis, &state.sick);
-        let sick = || {
-            members
-                .iter()
-                .filter_map(|member| Some((member, state.sick.get(member)?)))
+        let worst = |of: &[&Entity]| {
+            let sick = of.iter().filter_map(|of| Some((of, state.sick.get(*of)?)));
+            sick.map(|(of, symptoms)| severity::shown(&state.world, of, symptoms))
+                .max()
         };
-        let worst = sick()
-            .map(|(member, symptoms)| severity::shown(&state.world, member, symptoms))
-            .max()?;
-        let mut evidence: Vec<_> = sick()
-            .flat_map(|(member, symptoms)| symptoms.iter().map(|s| s.evidence(member)))
+        let (own_severity, merged_in) = (worst(&affected)?, worst(&merged));
+        let severity = merged_in.map_or(own_severity, |merged| merged.max(own_severity));
+        let own = affected.clone();
+        affected.extend(merged);
+        affected.truncate(MAX_SAID);
+        // Whoever reads it can tell whose word brought in what.
+        let told = affected.iter().skip(own.len());
+        let sick = (own.iter().chain(told)).filter_map(|of| Some((of, state.sick.get(*of)?)));
+        let mut evidence: Vec<_> = sick
+            .flat_map(|(of, symptoms)| symptoms.iter().map(|s| s.evidence(of)))
             .collect();
         // The root's own first, then the newest.
         evidence.sort_by(|a, b| {
@@ -56,23 +102,43 @@ impl Core {
                 .then_with(|| a.entity.cmp(&b.entity))
         });
         evidence.truncate(MAX_SAID);
-        let mut affected: Vec<Entity> = sick().map(|(member, _)| member.clone()).collect();
-        affected.truncate(MAX_SAID);
+        let others = affected.iter().filter(|member| **member != root);
         Some(Incident {
             incident: before.incident,
             phase: IncidentPhase::Updated,
             entity: root.clone(),
-            severity: worst,
+            severity,
             kind: diagnosis.kind,
             confidence: diagnosis.confidence,
             opened: before.opened,
             newest_evidence: newest(symptoms).unwrap_or(before.newest_evidence),
-            affected,
+            grouped: others.map(|member| self.grouped(members, member)).collect(),
+            own_severity: (own_severity < severity).then_some(own_severity),
+            affected: affected.into_iter().cloned().collect(),
             evidence,
             summary: summary(root, &diagnosis.kind, diagnosis.cause, &diagnosis.because),
             causes,
             recommendations,
         })
+    }
+
+    /// Why a member that is not the root belongs to an incident.
+    fn grouped(&self, members: &Members<'_>, member: &Entity) -> Grouped {
+        let (by, mut because) = members.why(member);
+        let since = |of: &Entity| self.state.sick_since.get(of).map(|at| at.as_millis());
+        if let (Some(root), Some(this)) = (since(members.root), since(member)) {
+            let s = (this - root) / 1_000;
+            because += &match s {
+                0 => "; both fell sick at once".to_owned(),
+                1.. => format!("; it fell sick {s} s later"),
+                _ => format!("; it fell sick {} s earlier", -s),
+            };
+        }
+        Grouped {
+            entity: member.clone(),
+            by,
+            because,
+        }
     }
 
     /// The diagnosis in the light of what operators said of such ones, and of incidents of that root.

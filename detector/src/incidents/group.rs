@@ -3,34 +3,112 @@
 //! Errors and slowness travel from the callee to its callers, a lack or a flood of requests from the
 //! caller to its callees, and what the pods of a node share from the node to them. What has an origin of its
 //! own (pods that fail, a resource that ran out, a suspect change) is explained by nobody else, so two
-//! faults stay two incidents even when one calls the other.
+//! faults stay two incidents even when one calls the other. What people said last is heard afterwards
+//! ([`super::regroup`]).
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use aegis_schemas::Entity;
+use aegis_schemas::{Entity, GroupedBy};
 
 use super::node;
+use super::regroup::Apart;
 use super::symptom::{Kind, Symptom};
 use super::world::World;
+
+/// The sick entities, with the way that leads each to its root, by root.
+pub(super) type Groups = BTreeMap<Entity, Group>;
+
+/// The sick entities that one root explains, itself among them.
+pub(super) type Group = BTreeMap<Entity, Way>;
+
+/// How a sick entity is tied to the next one that explains it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tie {
+    Calls,
+    Node,
+    MoreLoad,
+    LessLoad,
+}
+
+/// The way from a sick entity to its root; without a step it is the root.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Way {
+    steps: Vec<(Tie, Entity)>,
+    /// From its end on only a person's word leads to the root.
+    pub(super) merged: bool,
+}
+
+impl Way {
+    /// Where it ends.
+    pub(super) fn end<'a>(&'a self, start: &'a Entity) -> &'a Entity {
+        self.steps.last().map_or(start, |(_, at)| at)
+    }
+
+    /// By what it begins; none for the root.
+    pub(super) fn by(&self) -> Option<GroupedBy> {
+        self.steps.first().map(|(tie, _)| match tie {
+            Tie::Calls => GroupedBy::Calls,
+            Tie::Node => GroupedBy::Node,
+            Tie::MoreLoad | Tie::LessLoad => GroupedBy::Load,
+        })
+    }
+
+    /// In words; empty for the root.
+    pub(super) fn told(&self) -> String {
+        let mut told = String::new();
+        for (tie, at) in &self.steps {
+            told += if told.is_empty() { "it " } else { ", which " };
+            told += match tie {
+                Tie::Calls => "calls ",
+                Tie::Node => "has its pods on ",
+                Tie::MoreLoad => "gets more requests than usual from ",
+                Tie::LessLoad => "gets fewer requests than usual from ",
+            };
+            told += &at.short();
+        }
+        told
+    }
+
+    fn step(&mut self, tie: Tie, to: Entity) {
+        self.steps.push((tie, to));
+    }
+
+    /// Ends it at the first entity that people keep apart from `root`; answers whether there is one.
+    pub(super) fn cut(&mut self, start: &Entity, root: &Entity, apart: &Apart) -> bool {
+        let mut passed = std::iter::once(start).chain(self.steps.iter().map(|(_, at)| at));
+        let end = passed.position(|at| apart.holds(at, root));
+        self.steps.truncate(end.unwrap_or(self.steps.len()));
+        end.is_some()
+    }
+}
 
 /// The sick entities by the root that explains them. `own_cause` tells of an entity whether a change
 /// of its own would explain it.
 pub(super) fn groups(
     world: &World,
     sick: &BTreeMap<Entity, Vec<Symptom>>,
+    apart: &Apart,
     own_cause: impl Fn(&Entity) -> bool,
-) -> BTreeMap<Entity, BTreeSet<Entity>> {
-    let mut groups: BTreeMap<Entity, BTreeSet<Entity>> = BTreeMap::new();
+) -> Groups {
+    let mut groups = Groups::new();
     // Once for all, and only if the lack or the flood of requests has to be led back.
     let callers = LazyCell::new(|| callers(world));
     let callers = |entity: &Entity| callers.get(entity).into_iter().flatten().copied();
     for entity in sick.keys() {
-        if let Some(root) = root(world, sick, &callers, &own_cause, entity) {
-            groups.entry(root).or_default().insert(entity.clone());
+        if let Some(mut way) = way(world, sick, &callers, &own_cause, entity) {
+            let root = way.end(entity).clone();
+            way.cut(entity, &root, apart);
+            put(&mut groups, entity.clone(), way);
         }
     }
     groups
+}
+
+/// Puts an entity to the root that its way ends at.
+pub(super) fn put(groups: &mut Groups, entity: Entity, way: Way) {
+    let root = way.end(&entity).clone();
+    groups.entry(root).or_default().insert(entity, way);
 }
 
 /// Who calls each workload.
@@ -45,36 +123,42 @@ fn callers(world: &World) -> BTreeMap<&Entity, Vec<&Entity>> {
 }
 
 /// Follows sick callees until one is reached that no other explains.
-fn root<'a, I: Iterator<Item = &'a Entity>>(
+fn way<'a, I: Iterator<Item = &'a Entity>>(
     world: &'a World,
     sick: &BTreeMap<Entity, Vec<Symptom>>,
     callers: &impl Fn(&Entity) -> I,
     own_cause: &impl Fn(&Entity) -> bool,
     start: &Entity,
-) -> Option<Entity> {
+) -> Option<Way> {
     let is_harmed = |entity: &Entity| {
         sick.get(entity)
             .is_some_and(|all| all.iter().any(|s| s.kind.is_harm()))
     };
+    let mut way = Way::default();
     if !is_harmed(start) {
         let symptoms = sick.get(start)?;
         let starved = symptoms.iter().any(|s| s.kind == Kind::LoadLow);
         let caller = callers(start).find(|caller| is_harmed(caller));
-        let by = caller.filter(|_| starved).cloned();
+        if let Some(caller) = caller.filter(|_| starved) {
+            way.step(Tie::LessLoad, caller.clone());
+            return Some(way);
+        }
         // Nobody else explains what will run out.
         let foretold = symptoms.iter().any(|s| s.kind.is_foretold());
-        return by.or_else(|| foretold.then(|| start.clone()));
+        return foretold.then_some(way);
     }
-    let mut at = start.clone();
-    let mut seen = BTreeSet::from([at.clone()]);
+    let mut seen = BTreeSet::from([start.clone()]);
     loop {
+        let at = way.end(start).clone();
         let symptoms = sick.get(&at)?;
-        let on_sick_node = || node::under(world, &at, symptoms).filter(|node| is_harmed(node));
         if own_cause(&at) {
-            return Some(at);
+            return Some(way);
         }
+        let on_sick_node = || node::under(world, &at, symptoms).filter(|node| is_harmed(node));
         if symptoms.iter().any(|s| s.kind.is_intrinsic()) {
-            return Some(on_sick_node().unwrap_or(at));
+            let node = on_sick_node().map(|node| (Tie::Node, node));
+            way.steps.extend(node);
+            return Some(way);
         }
         let pointed = |callee: &&Entity| {
             symptoms
@@ -89,18 +173,16 @@ fn root<'a, I: Iterator<Item = &'a Entity>>(
             .iter()
             .copied()
             .find(pointed)
-            .or_else(|| candidates.first().copied())
-            .cloned();
-        match next {
-            Some(callee) => {
-                seen.insert(callee.clone());
-                at = callee;
+            .or_else(|| candidates.first().copied());
+        let Some(callee) = next else {
+            match on_sick_node() {
+                Some(node) => way.step(Tie::Node, node),
+                None => way.steps.extend(flooded_by(callers, sick, &is_harmed, &at)),
             }
-            None => {
-                let node = on_sick_node();
-                return Some(node.unwrap_or_else(|| flooded_by(callers, sick, &is_harmed, &at)));
-            }
-        }
+            return Some(way);
+        };
+        seen.insert(callee.clone());
+        way.step(Tie::Calls, callee.clone());
     }
 }
 
@@ -111,21 +193,24 @@ fn flooded_by<'a, I: Iterator<Item = &'a Entity>>(
     sick: &BTreeMap<Entity, Vec<Symptom>>,
     is_harmed: &impl Fn(&Entity) -> bool,
     start: &Entity,
-) -> Entity {
+) -> Vec<(Tie, Entity)> {
     let is_flooded = |entity: &Entity| {
         sick.get(entity)
             .is_some_and(|all| all.iter().any(|s| s.kind == Kind::LoadHigh))
     };
-    let (mut at, mut root) = (start.clone(), start.clone());
+    let mut at = start.clone();
+    let (mut steps, mut harmed) = (Vec::new(), 0);
     let mut seen = BTreeSet::from([start.clone()]);
     while is_flooded(&at) {
         let caller = callers(&at).find(|caller| is_flooded(caller) && !seen.contains(*caller));
         let Some(caller) = caller.cloned() else { break };
         seen.insert(caller.clone());
+        steps.push((Tie::MoreLoad, caller.clone()));
         if is_harmed(&caller) {
-            root.clone_from(&caller);
+            harmed = steps.len();
         }
         at = caller;
     }
-    root
+    steps.truncate(harmed);
+    steps
 }

@@ -5,84 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aegis_schemas::pipeline::Emitter;
 use aegis_schemas::{
-    Digest, Entity, Event, FailureKind, Incident, IncidentId, IncidentPhase, Severity, Subject,
-    Timestamp,
+    Entity, Event, FailureKind, Incident, IncidentId, IncidentPhase, Severity, Subject, Timestamp,
 };
-use serde::{Deserialize, Serialize};
 
 use super::classify::classify;
-use super::config::{Config, seconds};
-use super::core::Core;
-use super::describe::{case, digest};
-use super::group;
+use super::config::seconds;
+use super::core::{Core, State};
+use super::describe::{Members, case, digest};
+use super::group::{Group, Groups};
+use super::open::{LINGER, Open, Resolved};
+use super::regroup::Asked;
 use super::symptom::{self, Kind};
 
 /// The most incidents that are open at once; beyond it nothing is opened.
 const MAX_OPEN: usize = 1_000;
-/// How many times `resolve_after_s` what was sick with a healed root may take to recover before it is
-/// taken for a trouble of its own.
-const LINGER: u64 = 4;
 /// How many times `resolve_after_s` after its end an incident is taken up again when its root is sick
 /// again: what flaps is one trouble.
 const RELAPSE: u64 = 10;
-
-/// An incident that is not over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Open {
-    root: Entity,
-    members: BTreeSet<Entity>,
-    /// Since when the root is well.
-    healed: Option<Timestamp>,
-    /// Since when the root and all members are well.
-    quiet: Option<Timestamp>,
-    said_at: Timestamp,
-    said: Digest,
-    last: Incident,
-}
-
-/// An incident that is over, for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Resolved {
-    incident: IncidentId,
-    opened: Timestamp,
-    at: Timestamp,
-}
-
-impl Open {
-    pub(super) const fn root(&self) -> &Entity {
-        &self.root
-    }
-
-    pub(super) const fn members(&self) -> &BTreeSet<Entity> {
-        &self.members
-    }
-
-    /// As last said.
-    pub(super) const fn last(&self) -> &Incident {
-        &self.last
-    }
-
-    /// Its root is sick, and these with it; whether one of them is new to it.
-    fn take_in(&mut self, members: &BTreeSet<Entity>) -> bool {
-        let before = self.members.len();
-        for member in members {
-            if !self.members.contains(member) {
-                self.members.insert(member.clone());
-            }
-        }
-        self.healed = None;
-        self.quiet = None;
-        self.members.len() > before
-    }
-
-    /// What was sick with this root and recovers after it is no new incident.
-    fn shelters(&self, config: &Config, now: Timestamp, entity: &Entity) -> bool {
-        self.healed.is_some_and(|since| {
-            self.members.contains(entity)
-                && now.since(since) < seconds(LINGER * config.resolve_after_s)
-        })
-    }
-}
 
 /// What becomes of an incident.
 enum Lead {
@@ -101,32 +40,36 @@ impl Lead {
 }
 
 /// By whose root each sick entity is explained.
-fn explained(groups: &BTreeMap<Entity, BTreeSet<Entity>>) -> BTreeMap<&Entity, &Entity> {
+fn explained(groups: &Groups) -> BTreeMap<&Entity, &Entity> {
     let mut explained = BTreeMap::new();
-    for (root, members) in groups {
-        explained.extend(members.iter().map(|member| (member, root)));
+    for (root, group) in groups {
+        explained.extend(group.keys().map(|member| (member, root)));
     }
     explained
 }
 
 impl Core {
-    /// Brings the open incidents up to date with who is sick; answers how many messages were too large.
-    /// Those that `touched` has nothing to do with go on, but are said again at the next heartbeat.
-    pub(super) fn follow(&mut self, emitter: &mut Emitter<'_>, touched: &BTreeSet<Entity>) -> u64 {
-        let config = &self.config;
-        let state = &self.state;
-        if state.sick.is_empty() && state.open.is_empty() {
+    /// Brings the open incidents up to date with who is sick and with what a person `asked`; answers how
+    /// many messages were too large. Those that `touched` has nothing to do with go on, but are said again at
+    /// the next heartbeat.
+    pub(super) fn follow(
+        &mut self,
+        emitter: &mut Emitter<'_>,
+        touched: &BTreeSet<Entity>,
+        asked: Asked,
+    ) -> u64 {
+        let mut said: Vec<Incident> = asked.over.into_iter().collect();
+        if said.is_empty() && self.state.sick.is_empty() && self.state.open.is_empty() {
             return 0;
         }
-        let own_cause = |entity: &Entity| case(config, state, entity).suspect_change().is_some();
-        let groups = group::groups(&state.world, &state.sick, own_cause);
+        let groups = self.groups();
         let explained = explained(&groups);
         let mut open = std::mem::take(&mut self.state.open);
         let mut roots: BTreeMap<Entity, IncidentId> = open
             .iter()
             .map(|(id, incident)| (incident.root.clone(), *id))
             .collect();
-        let mut said = Vec::new();
+        let mut moved = Vec::new();
         let (mut over, mut over_now) = (Vec::new(), Vec::new());
         for (id, incident) in &mut open {
             let explained = explained.get(&incident.root).copied();
@@ -138,21 +81,18 @@ impl Core {
                 Lead::Moved(from) => {
                     roots.remove(&from);
                     roots.insert(incident.root.clone(), *id);
+                    moved.push((from, incident.root.clone()));
                 }
                 Lead::Grown => {}
                 Lead::Same if !self.concerns(incident, touched) => continue,
                 Lead::Same => {}
             }
-            said.extend(self.restated(incident));
+            said.extend(self.restated(incident, groups.get(&incident.root)));
         }
         for id in over {
             if let Some(incident) = open.remove(&id) {
                 roots.remove(&incident.root);
-                let resolved = Resolved {
-                    incident: id,
-                    opened: incident.last.opened,
-                    at: self.state.now,
-                };
+                let resolved = Resolved::at(self.state.now, &incident);
                 over_now.push((incident.root.clone(), resolved));
                 said.push(Incident {
                     phase: IncidentPhase::Resolved,
@@ -164,9 +104,15 @@ impl Core {
             self.name(incident);
         }
         let mut unsayable = say(emitter, said);
-        for (root, members) in groups {
-            let refused = roots.contains_key(&root) || open.len() >= MAX_OPEN;
-            if refused || self.is_dismissed(&root, &members) || !self.opens(&root, &open) {
+        let joined: BTreeSet<Entity> = open
+            .values()
+            .flat_map(|incident| incident.joined.keys().cloned())
+            .collect();
+        for (root, group) in groups {
+            let is_asked = asked.own.as_ref() == Some(&root);
+            let is_new = !roots.contains_key(&root) && !joined.contains(&root);
+            let due = || !self.is_dismissed(&root, &group) && self.opens(&root, &open);
+            if open.len() >= MAX_OPEN || !is_new || !(is_asked || due()) {
                 continue;
             }
             let relapse = self.state.resolved.get(&root).copied();
@@ -175,7 +121,7 @@ impl Core {
                 || (IncidentId(emitter.next_id()), self.state.now),
                 |known| (known.incident, known.opened),
             );
-            let Some(incident) = self.opened((id, since), &root, members) else {
+            let Some(incident) = self.opened((id, since), &root, &group) else {
                 continue;
             };
             self.name(&incident.last);
@@ -184,11 +130,27 @@ impl Core {
             open.insert(id, incident);
         }
         self.state.open = open;
-        let (now, resolved) = (self.state.now, &mut self.state.resolved);
-        resolved.extend(over_now);
-        let remembered = seconds(RELAPSE * self.config.resolve_after_s);
-        resolved.retain(|_, known| now.since(known.at) < remembered);
+        self.remember(over_now, &moved);
         unsayable
+    }
+
+    /// Remembers what is over for a while, and which pairs of roots people keep apart.
+    fn remember(&mut self, over: Vec<(Entity, Resolved)>, moved: &[(Entity, Entity)]) {
+        let remembered = seconds(RELAPSE * self.config.resolve_after_s);
+        let State {
+            open,
+            resolved,
+            apart,
+            now,
+            ..
+        } = &mut self.state;
+        resolved.extend(over);
+        resolved.retain(|root, known| {
+            let has_it = |open: &Open| open.came_with(root) == Some(known.incident);
+            now.since(known.at) < remembered || open.values().any(has_it)
+        });
+        moved.iter().for_each(|(from, to)| apart.moved(from, to));
+        apart.retain(|root| open.values().any(|open| open.root == *root));
     }
 
     /// Remembers what the rules call an incident. What is seen while an act is judged is the act's doing as
@@ -212,10 +174,11 @@ impl Core {
     fn concerns(&self, incident: &Open, touched: &BTreeSet<Entity>) -> bool {
         let is_touched = |entity| touched.contains(entity);
         let callees = || self.state.world.callees(&incident.root);
-        !touched.is_empty()
-            && (is_touched(&incident.root)
-                || incident.members.iter().any(is_touched)
-                || callees().any(is_touched))
+        incident.is_unsaid()
+            || !touched.is_empty()
+                && (is_touched(&incident.root)
+                    || incident.members.iter().any(is_touched)
+                    || callees().any(is_touched))
     }
 
     /// Finds the incident's root and members of the moment. `explained` is the root of the group that its root
@@ -223,7 +186,7 @@ impl Core {
     fn lead(
         &self,
         incident: &mut Open,
-        groups: &BTreeMap<Entity, BTreeSet<Entity>>,
+        groups: &Groups,
         explained: Option<&Entity>,
         roots: &BTreeMap<Entity, IncidentId>,
     ) -> Lead {
@@ -231,20 +194,21 @@ impl Core {
         if self.state.muted.contains_key(&incident.root) {
             return Lead::Over;
         }
-        if let Some(members) = groups.get(&incident.root) {
-            return if incident.take_in(members) {
+        if let Some(group) = groups.get(&incident.root) {
+            return if incident.gather(group) {
                 Lead::Grown
             } else {
                 Lead::Same
             };
         }
-        if let Some((root, members)) = explained.and_then(|root| groups.get_key_value(root)) {
+        if let Some((root, group)) = explained.and_then(|root| groups.get_key_value(root)) {
             // A better explanation that is an incident already takes this one in.
             if roots.contains_key(root) {
                 return Lead::Over;
             }
             let from = std::mem::replace(&mut incident.root, root.clone());
-            incident.take_in(members);
+            incident.joined.remove(root);
+            incident.gather(group);
             return Lead::Moved(from);
         }
         let healed = *incident.healed.get_or_insert(now);
@@ -262,12 +226,18 @@ impl Core {
 
     /// The incident said again, if it changed in what matters or was last said long ago. A root that
     /// is well gives no new evidence.
-    fn restated(&self, incident: &mut Open) -> Option<Incident> {
+    fn restated(&self, incident: &mut Open, group: Option<&Group>) -> Option<Incident> {
         if incident.healed.is_some() {
             return None;
         }
         let now = self.state.now;
-        let mut fresh = self.describe(&incident.last, &incident.root, &incident.members)?;
+        let members = Members {
+            root: &incident.root,
+            all: &incident.members,
+            joined: &incident.joined,
+            group: group?,
+        };
+        let mut fresh = self.describe(&incident.last, &members)?;
         if fresh.entity == incident.last.entity && self.is_under_treatment(&incident.root) {
             // What is seen now is the act's doing as well: until it is judged the diagnosis stands.
             let last = &incident.last;
@@ -290,13 +260,13 @@ impl Core {
 
     /// Whether operators called the like of it no problem: nothing but answers that are bad, and those of the
     /// root not so much worse than usual as those opinions ask.
-    fn is_dismissed(&self, root: &Entity, members: &BTreeSet<Entity>) -> bool {
+    fn is_dismissed(&self, root: &Entity, group: &Group) -> bool {
         let state = &self.state;
         let (tolerance, opinions) = state.experience.tolerance(root, state.now);
         let Some(episode) = state.episodes.get(root).filter(|_| opinions > 0) else {
             return false;
         };
-        let all = members.iter().flat_map(|member| state.sick.get(member));
+        let all = group.keys().flat_map(|member| state.sick.get(member));
         let mut harms = all.flatten().filter(|symptom| symptom.kind.is_harm());
         let matters = self.config.materiality.of_answers_times(tolerance);
         let mut still = symptom::metric_symptoms(&matters, episode);
@@ -333,9 +303,16 @@ impl Core {
         &self,
         (id, opened): (IncidentId, Timestamp),
         root: &Entity,
-        members: BTreeSet<Entity>,
+        group: &Group,
     ) -> Option<Open> {
         let now = self.state.now;
+        let (all, joined) = (group.keys().cloned().collect(), BTreeMap::new());
+        let members = Members {
+            root,
+            all: &all,
+            joined: &joined,
+            group,
+        };
         let blank = Incident {
             incident: id,
             phase: IncidentPhase::Opened,
@@ -350,14 +327,17 @@ impl Core {
             causes: Vec::new(),
             recommendations: Vec::new(),
             summary: String::new(),
+            grouped: Vec::new(),
+            own_severity: None,
         };
         let last = Incident {
             phase: IncidentPhase::Opened,
-            ..self.describe(&blank, root, &members)?
+            ..self.describe(&blank, &members)?
         };
         Some(Open {
             root: root.clone(),
-            members,
+            members: all,
+            joined,
             healed: None,
             quiet: None,
             said_at: now,

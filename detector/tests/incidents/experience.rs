@@ -1,24 +1,15 @@
 //! What became of acts, and what operators said, weighs on what is said next.
 
-use std::collections::BTreeSet;
-
 use aegis_schemas::pipeline::Core as _;
 use aegis_schemas::{
-    AnomalyPhase, AssessmentVerdict, Command, CommandBody, Entity, Event, FailureKind,
-    FeedbackVerdict, Incident, IncidentId, IncidentPhase, SignalBody,
+    AnomalyPhase, AssessmentVerdict, CommandBody, Entity, Event, FailureKind, FeedbackVerdict,
+    Incident, IncidentId, IncidentPhase, SignalBody,
 };
 
 use crate::log::{Log, assessments, blame, crash, incidents, pod, state, workload};
 
 fn say(log: &mut Log, incident: IncidentId, verdict: FeedbackVerdict) -> Vec<Event> {
-    log.event(Event::Command(Command {
-        actor: aegis_schemas::Actor {
-            name: "ann".to_owned(),
-            roles: BTreeSet::new(),
-        },
-        reason: "seen".to_owned(),
-        body: CommandBody::Feedback { incident, verdict },
-    }))
+    log.command(CommandBody::Feedback { incident, verdict })
 }
 
 /// One replica of a new workload crashes; whether the act against it helps.

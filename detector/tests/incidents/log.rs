@@ -7,9 +7,9 @@ use aegis_detector::incidents::{Config, Core};
 use aegis_schemas::pipeline::{Core as _, Input, Origin, Output};
 use aegis_schemas::signal::{ContainerSpec, Heartbeat, PodState, Revision, WorkloadState};
 use aegis_schemas::{
-    Action, Anomaly, AnomalyPhase, Assessment, Blame, Cluster, Entity, EntityKind, EpisodeId,
-    Event, EventId, Incident, Name, Namespace, Outcome, OutcomePhase, Signal, SignalBody,
-    Timestamp, Warrant, WarrantTarget,
+    Action, Actor, Anomaly, AnomalyPhase, Assessment, Blame, Cluster, Command, CommandBody, Entity,
+    EntityKind, EpisodeId, Event, EventId, Incident, Name, Namespace, Outcome, OutcomePhase,
+    Signal, SignalBody, Timestamp, Warrant, WarrantTarget,
     signature::{DECISION_TYPE, Envelope, Key},
 };
 
@@ -71,6 +71,20 @@ impl Log {
             entity: entity.clone(),
             observed,
             source: "kubernetes".to_owned(),
+            body,
+        }))
+    }
+
+    /// What an operator asks for.
+    pub(crate) fn command(&mut self, body: CommandBody) -> Vec<Event> {
+        let actor = Actor {
+            name: "ann".to_owned(),
+            roles: BTreeSet::new(),
+        };
+        let reason = "seen".to_owned();
+        self.event(Event::Command(Command {
+            actor,
+            reason,
             body,
         }))
     }

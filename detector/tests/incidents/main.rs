@@ -8,15 +8,16 @@ mod experience;
 mod foretold;
 mod log;
 mod nodes;
+mod regroup;
 
 use std::collections::BTreeSet;
 
 use aegis_schemas::pipeline::{Core as _, Origin};
 use aegis_schemas::signal::{Calls, Change, NodeState, PodState, Terminated, WorkloadState};
 use aegis_schemas::{
-    Action, AnomalyPhase, Assessment, AssessmentVerdict, Blame, CauseKind, Check, Command,
-    CommandBody, Entity, EntityKind, Event, FailureKind, FeedbackVerdict, Forecast, Incident,
-    IncidentPhase, Name, Outcome, OutcomePhase, Recommendation, RefusalCode, Severity, SignalBody,
+    Action, AnomalyPhase, Assessment, AssessmentVerdict, Blame, CauseKind, Check, CommandBody,
+    Entity, EntityKind, Event, FailureKind, FeedbackVerdict, Forecast, Incident, IncidentPhase,
+    Name, Outcome, OutcomePhase, Recommendation, RefusalCode, Severity, SignalBody,
 };
 
 use crate::log::*;
@@ -457,17 +458,10 @@ fn what_an_operator_calls_no_problem_is_left_alone() {
     let mut log = Log::new();
     log.healthy("cart", 3);
     let incident = crash(&mut log, "cart");
-    log.event(Event::Command(Command {
-        actor: aegis_schemas::Actor {
-            name: "ann".to_owned(),
-            roles: BTreeSet::new(),
-        },
-        reason: "known".to_owned(),
-        body: CommandBody::Feedback {
-            incident: incident.incident,
-            verdict: FeedbackVerdict::NotAProblem,
-        },
-    }));
+    log.command(CommandBody::Feedback {
+        incident: incident.incident,
+        verdict: FeedbackVerdict::NotAProblem,
+    });
     let said = incidents(&log.wait(60));
     assert!(
         said.iter()

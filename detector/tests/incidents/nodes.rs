@@ -1,6 +1,6 @@
 //! A node that is sick, and the workloads on it.
 
-use aegis_schemas::Cluster;
+use aegis_schemas::{Cluster, Grouped, GroupedBy};
 
 use super::*;
 
@@ -44,6 +44,8 @@ fn on_nodes(of: &[(&str, [&str; 2])], feature: &str) -> Vec<(String, usize)> {
                 !is_node || incident.recommendations.is_empty(),
                 "{incident:?}"
             );
+            let by_node = |one: &Grouped| one.by == GroupedBy::Node;
+            assert!(incident.grouped.iter().all(by_node), "{incident:?}");
             (incident.entity.short(), incident.affected.len())
         })
         .collect();

@@ -66,6 +66,8 @@ impl Durable {
             "decision.allow",
             "action.*",
             "command.feedback",
+            "command.merge",
+            "command.split",
             "command.activate",
         ];
         Self {

@@ -72,6 +72,8 @@ pub(crate) fn incident(phase: IncidentPhase, severity: Severity) -> Event {
         }],
         recommendations: Vec::new(),
         summary: "3 of 3 pods of cart end again & again <exit 1>".to_owned(),
+        grouped: Vec::new(),
+        own_severity: None,
     })
 }
 

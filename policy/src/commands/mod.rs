@@ -23,6 +23,8 @@ impl Core {
             CommandBody::Undo { decision } => self.undo_command(turn, command, *decision),
             // The incident core's.
             CommandBody::Feedback { .. }
+            | CommandBody::Merge { .. }
+            | CommandBody::Split { .. }
             | CommandBody::Activate {
                 what: ConfigurationKind::Incidents | ConfigurationKind::Model,
                 ..

@@ -404,5 +404,7 @@ pub(crate) fn incident(name: &str, recommendations: Vec<Recommendation>) -> Inci
         causes: Vec::new(),
         recommendations,
         summary: "it is down".to_owned(),
+        grouped: Vec::new(),
+        own_severity: None,
     }
 }

@@ -364,6 +364,17 @@ impl Draw<'_> {
                 against: draw.list(Self::text),
             }),
             summary: self.text(),
+            // What came later is there with a number that no golden message draws.
+            grouped: if self.byte() > 250 {
+                self.list(|draw| Grouped {
+                    entity: draw.entity(),
+                    by: draw.pick(&[GroupedBy::Calls, GroupedBy::Person]),
+                    because: draw.text(),
+                })
+            } else {
+                Vec::new()
+            },
+            own_severity: (self.byte() > 250).then(|| self.severity()),
         }
     }
 
@@ -485,7 +496,27 @@ impl Draw<'_> {
     }
 
     fn command(&mut self) -> Command {
-        let body = match self.byte() % 11 {
+        // What came later has the numbers that no golden message draws.
+        let body = match self.byte() {
+            251..=252 => CommandBody::Merge {
+                incident: IncidentId(self.id()),
+                into: IncidentId(self.id()),
+            },
+            253..=255 => CommandBody::Split {
+                incident: IncidentId(self.id()),
+                entity: self.entity(),
+            },
+            number => self.first_commands(number % 11),
+        };
+        Command {
+            actor: self.actor(),
+            reason: self.text(),
+            body,
+        }
+    }
+
+    fn first_commands(&mut self, number: u8) -> CommandBody {
+        match number {
             0 => CommandBody::Request {
                 action: self.action(),
                 target: self.target(),
@@ -525,11 +556,6 @@ impl Draw<'_> {
             _ => CommandBody::Resume {
                 cluster: self.cluster(),
             },
-        };
-        Command {
-            actor: self.actor(),
-            reason: self.text(),
-            body,
         }
     }
 

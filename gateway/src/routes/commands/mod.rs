@@ -126,10 +126,12 @@ const fn cluster(body: &CommandBody) -> Option<&Cluster> {
         | CommandBody::Freeze { scope, .. }
         | CommandBody::Unfreeze { scope } => Some(&scope.cluster),
         CommandBody::KillSwitch { cluster } | CommandBody::Resume { cluster } => Some(cluster),
+        CommandBody::Split { entity, .. } => Some(&entity.cluster),
         CommandBody::Approve { .. }
         | CommandBody::Reject { .. }
         | CommandBody::Undo { .. }
         | CommandBody::Feedback { .. }
+        | CommandBody::Merge { .. }
         | CommandBody::Activate { .. } => None,
     }
 }

@@ -1,0 +1,270 @@
+//! What people say of grouping: two incidents are one trouble, or an entity has one of its own.
+
+use aegis_schemas::{Grouped, GroupedBy, IncidentId};
+
+use super::*;
+
+fn merge(log: &mut Log, incident: &Incident, into: &Incident) -> Vec<Incident> {
+    let body = CommandBody::Merge {
+        incident: incident.incident,
+        into: into.incident,
+    };
+    incidents(&log.command(body))
+}
+
+fn split(log: &mut Log, of: &Incident, entity: &Entity) -> Vec<Incident> {
+    let body = CommandBody::Split {
+        incident: of.incident,
+        entity: entity.clone(),
+    };
+    incidents(&log.command(body))
+}
+
+/// One pod of `cart` and all of `pay` crash, for reasons of their own.
+fn two_crash(log: &mut Log) -> (Incident, Incident) {
+    log.healthy("cart", 3);
+    log.healthy("pay", 3);
+    let cart = crash(log, "cart");
+    log.signal(&workload("pay"), SignalBody::Workload(state(3, 0, 1)));
+    let said = log.pod("pay", 1, false, 4, Some("CrashLoopBackOff"), "rev1");
+    let own = |one: &Incident| one.entity == workload("pay");
+    (cart, incidents(&said).into_iter().find(own).unwrap())
+}
+
+/// The crashing pod is replaced.
+fn heal(log: &mut Log, of: &str) {
+    log.signal(&pod(of, 1), SignalBody::Gone(Default::default()));
+    log.pod(of, 7, true, 0, None, "rev1");
+    log.signal(&workload(of), SignalBody::Workload(state(3, 3, 1)));
+}
+
+/// `front`, which calls `back`, gives errors as `back` does; what is said of it.
+fn both_err(log: &mut Log, front: &Entity, back: &Entity) -> Vec<Incident> {
+    let calls = [
+        blame("error_ratio", 0.3, 0.001),
+        blame("call_error_ratio.back", 0.3, 0.0),
+    ];
+    let mut said = log.anomaly(front, AnomalyPhase::Opened, &calls);
+    let errors = [blame("error_ratio", 0.3, 0.001)];
+    said.extend(log.anomaly(back, AnomalyPhase::Opened, &errors));
+    said.extend(log.wait(8));
+    incidents(&said)
+}
+
+fn front_and_back(log: &mut Log) -> (Entity, Entity, Incident) {
+    let (front, back) = (log.healthy("front", 2), log.healthy("back", 2));
+    let callees = vec![back.clone()];
+    log.signal(&front, SignalBody::Calls(Calls { callees }));
+    let said = both_err(log, &front, &back).pop().unwrap();
+    assert_eq!(said.affected, [back.clone(), front.clone()]);
+    (front, back, said)
+}
+
+#[test]
+fn an_incident_says_why_each_entity_belongs_to_it() {
+    let mut log = Log::new();
+    let (front, _, said) = front_and_back(&mut log);
+    let expected = Grouped {
+        entity: front,
+        by: GroupedBy::Calls,
+        because: "it calls deployment/back; it fell sick 1 s earlier".to_owned(),
+    };
+    assert_eq!(said.grouped, [expected]);
+    assert_eq!(said.own_severity, None);
+}
+
+#[test]
+fn a_merged_incident_ends_at_once_and_what_is_sick_of_it_is_the_others_while_that_lasts() {
+    let mut log = Log::new();
+    let (cart, pay) = two_crash(&mut log);
+    let said = merge(&mut log, &cart, &pay);
+    let ids: Vec<_> = said.iter().map(|one| (one.incident, one.phase)).collect();
+    let expected = [
+        (cart.incident, IncidentPhase::Resolved),
+        (pay.incident, IncidentPhase::Updated),
+    ];
+    assert_eq!(ids, expected);
+    let told = format!("`ann` merged it into {}", pay.incident);
+    assert!(said[0].summary.contains(&told), "{}", said[0].summary);
+    assert_eq!(said[1].affected, [workload("pay"), workload("cart")]);
+    let why = &said[1].grouped[0];
+    assert_eq!(
+        (why.by, &why.entity),
+        (GroupedBy::Person, &workload("cart"))
+    );
+    let told = format!("it was in {}, which `ann` merged", cart.incident);
+    assert!(why.because.starts_with(&told), "{}", why.because);
+
+    // Another pod of it, and somebody who calls it: theirs is the same trouble.
+    let mut later = log.pod("cart", 2, false, 4, Some("CrashLoopBackOff"), "rev1");
+    let shop = log.healthy("shop", 2);
+    let callees = vec![workload("cart")];
+    log.signal(&shop, SignalBody::Calls(Calls { callees }));
+    let errors = [blame("error_ratio", 0.3, 0.001)];
+    later.extend(log.anomaly(&shop, AnomalyPhase::Opened, &errors));
+    later.extend(log.wait(31));
+    let later = incidents(&later);
+    assert!(later.iter().all(|one| one.incident == pay.incident));
+    let last = later.last().unwrap();
+    let why = last.grouped.iter().find(|one| one.entity == shop).unwrap();
+    assert_eq!(why.by, GroupedBy::Person);
+    let told = "it calls deployment/cart, which was in ";
+    assert!(why.because.starts_with(told), "{}", why.because);
+
+    // What does not recover with it has a trouble of its own after all.
+    heal(&mut log, "pay");
+    let ids: Vec<_> = incidents(&log.wait(60))
+        .into_iter()
+        .map(|one| (one.incident, one.phase))
+        .collect();
+    let expected = [
+        (pay.incident, IncidentPhase::Resolved),
+        (cart.incident, IncidentPhase::Opened),
+    ];
+    assert_eq!(ids[..2], expected);
+}
+
+#[test]
+fn a_merge_adds_words_and_no_act() {
+    let mut log = Log::new();
+    let (cart, pay) = two_crash(&mut log);
+    assert_eq!(
+        (cart.severity, pay.severity),
+        (Severity::Error, Severity::Critical)
+    );
+    let said = merge(&mut log, &pay, &cart).pop().unwrap();
+    assert_eq!(
+        said.severity,
+        Severity::Critical,
+        "people hear how bad it is"
+    );
+    assert_eq!(said.own_severity, Some(Severity::Error));
+    let essence = |one: &Incident| {
+        let acts = one.recommendations.clone();
+        (one.entity.clone(), one.kind, one.confidence, acts)
+    };
+    assert_eq!(essence(&said), essence(&cart));
+    let about: BTreeSet<&Entity> = said.evidence.iter().map(|one| &one.entity).collect();
+    assert_eq!(about.len(), 2, "the evidence of both");
+}
+
+#[test]
+fn an_act_for_an_incident_that_was_merged_is_judged_as_ever() {
+    let mut log = Log::new();
+    let (cart, pay) = two_crash(&mut log);
+    log.act(&cart);
+    merge(&mut log, &cart, &pay);
+    heal(&mut log, "cart");
+    let judged = assessments(&log.wait(20)).remove(0);
+    assert_eq!(judged.verdict, AssessmentVerdict::Verified);
+    assert_eq!(judged.incident, Some(cart.incident));
+}
+
+#[test]
+fn what_is_split_has_an_incident_of_its_own_and_is_not_grouped_again_while_either_lasts() {
+    let mut log = Log::new();
+    let (front, back, both) = front_and_back(&mut log);
+    let said = split(&mut log, &both, &front);
+    let told: Vec<_> = said
+        .iter()
+        .map(|one| (one.phase, one.entity.clone(), one.affected.len()))
+        .collect();
+    let expected = [
+        (IncidentPhase::Updated, back.clone(), 1),
+        (IncidentPhase::Opened, front.clone(), 1),
+    ];
+    assert_eq!(told, expected);
+    // Back recovers and fails again: front is still on its own.
+    log.anomaly(&back, AnomalyPhase::Closed, &[]);
+    log.wait(20);
+    let errors = [blame("error_ratio", 0.3, 0.001)];
+    let mut again = log.anomaly(&back, AnomalyPhase::Opened, &errors);
+    again.extend(log.wait(8));
+    assert!(incidents(&again).iter().any(|one| one.entity == back));
+    assert!(incidents(&again).iter().all(|one| one.affected.len() == 1));
+    assert_eq!(log.core.stats().open, 2);
+    // All is over and forgotten: now the rule holds again.
+    log.anomaly(&front, AnomalyPhase::Closed, &[]);
+    log.anomaly(&back, AnomalyPhase::Closed, &[]);
+    log.wait(60);
+    assert_eq!(log.core.stats().open, 0);
+    let said = both_err(&mut log, &front, &back).pop().unwrap();
+    assert_eq!(said.affected, [back, front]);
+}
+
+#[test]
+fn what_was_merged_and_is_split_again_has_its_incident_back() {
+    let mut log = Log::new();
+    let (cart, pay) = two_crash(&mut log);
+    merge(&mut log, &cart, &pay);
+    let said = split(&mut log, &pay, &cart.entity);
+    assert_eq!(said[0].affected, [workload("pay")]);
+    assert_eq!(said[1].incident, cart.incident);
+    assert_eq!(said[1].recommendations, cart.recommendations);
+    // And who changes their mind once more.
+    let said = merge(&mut log, &cart, &pay);
+    assert_eq!(said[1].affected.len(), 2);
+}
+
+#[test]
+fn what_fits_nothing_changes_nothing() {
+    let mut log = Log::new();
+    let (cart, pay) = two_crash(&mut log);
+    let nobody = Incident {
+        incident: IncidentId::default(),
+        ..cart.clone()
+    };
+    heal(&mut log, "cart");
+    log.wait(14);
+    let before: Vec<Incident> = log.core.open().cloned().collect();
+    assert_eq!(before.len(), 1);
+    let said = [
+        merge(&mut log, &pay, &pay),
+        merge(&mut log, &pay, &nobody),
+        merge(&mut log, &nobody, &pay),
+        merge(&mut log, &cart, &pay),
+        merge(&mut log, &pay, &cart),
+        split(&mut log, &pay, &pay.entity),
+        split(&mut log, &pay, &cart.entity),
+        split(&mut log, &nobody, &pay.entity),
+    ];
+    assert_eq!(said.concat(), []);
+    assert_eq!(log.core.stats().idle_regroupings, 8);
+    assert_eq!(log.core.open().cloned().collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn a_core_restored_between_any_two_steps_says_the_same_bytes() {
+    type Step = fn(&mut Log, &[Incident]);
+    let steps: [Step; 6] = [
+        |log, all| drop(merge(log, &all[0], &all[1])),
+        |log, _| drop(log.wait(12)),
+        |log, all| drop(split(log, &all[2], &workload("front"))),
+        |log, all| drop(split(log, &all[1], &workload("cart"))),
+        |log, _| drop(log.wait(31)),
+        |log, _| {
+            log.anomaly(&workload("back"), AnomalyPhase::Closed, &[]);
+            heal(log, "pay");
+            log.wait(60);
+        },
+    ];
+    let story = |cut: usize| {
+        let mut log = Log::new();
+        let (cart, pay) = two_crash(&mut log);
+        let (_, _, both) = front_and_back(&mut log);
+        for (number, step) in steps.iter().enumerate() {
+            if number == cut {
+                let bytes = aegis_schemas::codec::encode(&log.core.state()).unwrap();
+                let mut fresh = Log::new().core;
+                fresh.restore(aegis_schemas::codec::decode(&bytes).unwrap());
+                log.core = fresh;
+            }
+            step(&mut log, &[cart.clone(), pay.clone(), both.clone()]);
+        }
+        log.said
+    };
+    let whole = story(usize::MAX);
+    for cut in 0..steps.len() {
+        assert_eq!(whole, story(cut), "cut before step {cut}");
+    }
+}
