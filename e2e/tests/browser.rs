@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use aegis_e2e::{Browser, Look, Options, Stack};
+use aegis_e2e::{Browser, Entry, Look, Options, Stack};
+use aegis_schemas::{CommandBody, Event, EventId, IncidentId};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -330,6 +331,54 @@ async fn forms_of_other_sites_and_roles_without_the_right_change_nothing() {
     // Only the last of them froze anything, and everybody sees it.
     let seen = eve.page("/policies").await.text().await.unwrap();
     assert!(!seen.contains("Nothing is frozen"));
+
+    // What somebody says of incidents is a command of theirs.
+    let [one, two] = ["one", "two"].map(|of| EventId::of_content("test", of.as_bytes()));
+    let (cart, two) = ("demo/shop/deployment/cart", two.to_string());
+    for (who, csrf, what, field, said) in [
+        (
+            eve,
+            &other,
+            "merge",
+            ("into", two.as_str()),
+            StatusCode::FORBIDDEN,
+        ),
+        (ada, &hers, "merge", ("into", "x"), StatusCode::NOT_FOUND),
+        (ada, &hers, "merge", ("into", &two), StatusCode::SEE_OTHER),
+        (
+            eve,
+            &other,
+            "split",
+            ("entity", cart),
+            StatusCode::FORBIDDEN,
+        ),
+        (
+            ada,
+            &hers,
+            "split",
+            ("entity", "x"),
+            StatusCode::BAD_REQUEST,
+        ),
+        (ada, &hers, "split", ("entity", cart), StatusCode::SEE_OTHER),
+    ] {
+        let path = format!("/incidents/{one}/{what}");
+        let fields = [("csrf", csrf.as_str()), field];
+        assert_eq!(
+            who.send(&path, &fields, "same-origin").await,
+            said,
+            "{what} {field:?}"
+        );
+    }
+    let mut watch = stack.watch().await.unwrap();
+    let is_split = |entry: &Entry| match &entry.event {
+        Event::Command(command) => match &command.body {
+            CommandBody::Split { incident, entity } => Some((*incident, entity.to_string())),
+            _ => None,
+        },
+        _ => None,
+    };
+    let split = watch.until("the split", SOON, is_split).await.unwrap();
+    assert_eq!(split, (IncidentId(one), cart.to_owned()));
 
     // A key is shown once, and works as its scope says.
     let asked = ada

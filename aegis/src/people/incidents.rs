@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::output::{Output, print, print_json};
+use super::regroup;
 use super::row::{cell, line, list, percent, reasons, short, text, time};
 use crate::session::Session;
 
@@ -35,6 +36,32 @@ pub enum Incidents {
         #[command(flatten)]
         output: Output,
     },
+    /// Say that an incident is one trouble with another: it ends, and its entities are the other's.
+    #[command(
+        after_help = "Example:\n  aegis incidents merge w4k5m2aq7c3x5jw2mzy4n6p8ra 7c3xw4k5m2aq5jw2mzy4n6p8ra --reason 'same database'"
+    )]
+    Merge {
+        /// The incident that ends.
+        id: String,
+        /// The incident that goes on.
+        into: String,
+        /// Why, for the record.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Say that an affected entity has a trouble of its own: it gets an incident of its own.
+    #[command(
+        after_help = "Example:\n  aegis incidents split w4k5m2aq7c3x5jw2mzy4n6p8ra deployment/cart --reason 'its own certificate'"
+    )]
+    Split {
+        /// The incident that it leaves.
+        id: String,
+        /// Who leaves, as `aegis incidents show` names it: `kind/name`, or in full.
+        entity: String,
+        /// Why, for the record.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
 }
 
 impl Incidents {
@@ -44,9 +71,9 @@ impl Incidents {
     ///
     /// When the gateway refuses.
     pub async fn run(self) -> Result<()> {
-        let mut session = Session::load()?;
         match self {
             Self::Ls { state, output } => {
+                let mut session = Session::load()?;
                 let filter = state.map_or_else(String::new, |state| format!("?state={state}"));
                 let path = format!("/incidents{filter}");
                 let rows = session.ask(Method::GET, &path, None).await?;
@@ -61,7 +88,10 @@ impl Incidents {
                 let nothing = "no incidents: nothing is wrong that Aegis can see";
                 print(&rows, &output, &columns, nothing)
             }
+            Self::Merge { id, into, reason } => regroup::merge(&id, &into, &reason).await,
+            Self::Split { id, entity, reason } => regroup::split(&id, &entity, &reason).await,
             Self::Show { id, output } => {
+                let mut session = Session::load()?;
                 let found = Found::ask(&mut session, &id).await?;
                 if output.is_json() {
                     return print_json(&found.to_json());
@@ -113,6 +143,10 @@ impl Found {
         told += &line("since", &since(incident));
         let affected: Vec<String> = list(incident, "affected").iter().map(short).collect();
         told += &line("how wide", &affected.join(", "));
+        for one in list(incident, "grouped") {
+            let of = one.get("entity").map(short).unwrap_or_default();
+            told += &line("", &format!("{of}: {}", cell(one, "because")));
+        }
         for (place, cause) in list(incident, "causes").iter().enumerate() {
             let label = if place == 0 { "why" } else { "" };
             told += &line(label, &why(cause));
@@ -226,7 +260,14 @@ mod tests {
             "incident": "w4k5", "state": "open", "severity": "error", "kind": "crash_loop",
             "entity": "demo/shop/deployment/cart", "summary": "3 of 3 pods end again and again",
             "opened_at": "2026-03-01T12:00:00Z", "resolved_at": null,
-            "affected": [{ "cluster": "demo", "namespace": "shop", "kind": "deployment", "name": "cart" }],
+            "affected": [
+                { "cluster": "demo", "namespace": "shop", "kind": "deployment", "name": "cart" },
+                { "cluster": "demo", "namespace": "shop", "kind": "deployment", "name": "web" },
+            ],
+            "grouped": [{
+                "entity": { "cluster": "demo", "namespace": "shop", "kind": "deployment", "name": "web" },
+                "by": "calls", "because": "it calls deployment/cart",
+            }],
             "causes": [
                 { "entity": { "kind": "deployment", "name": "cart" }, "confidence": 874, "because": ["revision 7 came before"] },
                 { "entity": { "kind": "node", "name": "n1" }, "confidence": 120, "because": ["it is full", "since long"] },
@@ -252,7 +293,8 @@ mod tests {
 demo/shop/deployment/cart: crash loop, error, open
 what       3 of 3 pods end again and again
 since      2026-03-01T12:00:00Z
-how wide   deployment/cart
+how wide   deployment/cart, deployment/web
+           deployment/web: it calls deployment/cart
 why        deployment/cart: revision 7 came before (87 %)
            node/n1: it is full; since long (12 %)
 done       restart the rollout, deployment/cart, approved by ann: verified after 45 s

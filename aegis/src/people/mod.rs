@@ -6,6 +6,7 @@ mod explain;
 mod incidents;
 mod orders;
 mod output;
+mod regroup;
 mod row;
 mod sign_in;
 mod tail;

@@ -10,6 +10,7 @@ use axum::response::Redirect;
 use jiff::{SignedDuration, Timestamp};
 
 use super::frame::Frame;
+use super::regroup::{Other, others};
 use super::rows::{Act, Approval, Decision, Incident};
 use super::timeline::{Row, Timeline};
 use super::visitor::{Sent, Visitor};
@@ -58,6 +59,8 @@ struct Shown {
     approvals: Vec<Approval>,
     acts: Vec<Act>,
     entries: Vec<Entry>,
+    /// Where it may belong, for those who may say so while it lasts.
+    others: Vec<Other>,
     noted: bool,
 }
 
@@ -91,8 +94,15 @@ pub(super) async fn page(
     let mut acts: Vec<Act> = store.read(super::acts::ACTS, &of, 50).await?;
     acts.reverse();
     let title = format!("{} of {}", incident.kind(), incident.thing().name());
+    let frame = Frame::around(&app, &visitor, "incidents", title).await?;
+    let others = if frame.operates && incident.is_open() {
+        others(&app, &incident.incident).await?
+    } else {
+        Vec::new()
+    };
     show(&Shown {
-        frame: Frame::around(&app, &visitor, "incidents", title).await?,
+        frame,
+        others,
         timeline: timeline(&incident, &approvals, &acts).svg(),
         entries: store.read(ENTRIES, &of[..1], ENTRIES_SHOWN).await?,
         decisions: told(decisions),

@@ -16,6 +16,7 @@ mod oops;
 mod overview;
 mod people;
 mod policies;
+mod regroup;
 mod rows;
 mod session;
 mod timeline;
@@ -58,6 +59,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/incidents/{id}", get(incident::page))
         .route("/incidents/{id}/charts", get(incident::charts))
         .route("/incidents/{id}/feedback", post(incident::feedback))
+        .route("/incidents/{id}/merge", post(regroup::merge))
+        .route("/incidents/{id}/split", post(regroup::split))
         .route("/approvals", get(approvals::page))
         .route(
             "/approvals/{digest}",

@@ -1,6 +1,6 @@
 //! The rows of the views as the pages read them.
 
-use aegis_schemas::{Cause, CauseKind, Entity, Evidence, Reason, Recommendation};
+use aegis_schemas::{Cause, CauseKind, Entity, Evidence, Grouped, Reason, Recommendation};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,6 +21,8 @@ pub(super) struct Incident {
     pub(super) resolved_at: Option<Timestamp>,
     pub(super) summary: String,
     pub(super) affected: Vec<Entity>,
+    /// Null in rows that an older audit-sink wrote.
+    pub(super) grouped: Option<Vec<Grouped>>,
     pub(super) evidence: Vec<Evidence>,
     pub(super) causes: Vec<Cause>,
     pub(super) recommendations: Vec<Recommendation>,
@@ -45,6 +47,11 @@ impl Incident {
 
     pub(super) fn resolved(&self) -> Option<When> {
         self.resolved_at.map(When)
+    }
+
+    /// Why each of those affected belongs to it, but what it is about.
+    pub(super) fn grouped(&self) -> &[Grouped] {
+        self.grouped.as_deref().unwrap_or_default()
     }
 
     /// Percent.

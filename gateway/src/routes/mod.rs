@@ -82,6 +82,8 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(read::incidents::one_of_them))
         .routes(routes!(read::incidents::story))
         .routes(routes!(commands::acts::feedback))
+        .routes(routes!(commands::regroup::merge))
+        .routes(routes!(commands::regroup::split))
         .routes(routes!(read::acts::decisions))
         .routes(routes!(read::acts::decision))
         .routes(routes!(commands::acts::undo))

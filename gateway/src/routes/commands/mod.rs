@@ -6,6 +6,7 @@ pub(super) mod acts;
 pub(super) mod halt;
 pub(super) mod orders;
 pub(super) mod proposals;
+pub(super) mod regroup;
 
 use std::sync::Arc;
 use std::time::Duration;
