@@ -46,7 +46,8 @@ impl Members<'_> {
                 let way = told.map_or_else(String::new, |(_, told)| told);
                 let whom = if way.is_empty() { "it" } else { "which" };
                 let comma = if way.is_empty() { "" } else { ", " };
-                let told = format!("{way}{comma}{whom} was in {from}, which `{by}` merged");
+                let told =
+                    format!("{way}{comma}{whom} was in the incident {from}, which `{by}` merged");
                 (GroupedBy::Person, told)
             }
             (None, Some((Some(by), told))) => (by, told),

@@ -74,10 +74,24 @@ impl Way {
         self.steps.push((tie, to));
     }
 
-    /// Ends it at the first entity that people keep apart from `root`; answers whether there is one.
-    pub(super) fn cut(&mut self, start: &Entity, root: &Entity, apart: &Apart) -> bool {
+    /// Ends it at `end`, if it passes there.
+    fn end_at(&mut self, start: &Entity, end: &Entity) {
         let mut passed = std::iter::once(start).chain(self.steps.iter().map(|(_, at)| at));
-        let end = passed.position(|at| apart.holds(at, root));
+        if let Some(end) = passed.position(|at| at == end) {
+            self.steps.truncate(end);
+        }
+    }
+
+    /// Ends it at the first entity that people keep apart from one further on, or from `beyond`, where a
+    /// person's word leads; answers whether there is one.
+    pub(super) fn cut(&mut self, start: &Entity, beyond: Option<&Entity>, apart: &Apart) -> bool {
+        let passed = std::iter::once(start).chain(self.steps.iter().map(|(_, at)| at));
+        let passed: Vec<&Entity> = passed.chain(beyond).collect();
+        let is_apart = |end: &usize| {
+            let further = &passed[end + 1..];
+            further.iter().any(|one| apart.holds(passed[*end], one))
+        };
+        let end = (0..passed.len()).find(is_apart);
         self.steps.truncate(end.unwrap_or(self.steps.len()));
         end.is_some()
     }
@@ -97,12 +111,27 @@ pub(super) fn groups(
     let callers = |entity: &Entity| callers.get(entity).into_iter().flatten().copied();
     for entity in sick.keys() {
         if let Some(mut way) = way(world, sick, &callers, &own_cause, entity) {
-            let root = way.end(entity).clone();
-            way.cut(entity, &root, apart);
+            way.cut(entity, None, apart);
             put(&mut groups, entity.clone(), way);
         }
     }
+    for (one, other) in apart.pairs() {
+        part(&mut groups, one, other);
+    }
     groups
+}
+
+/// Takes `one` out of a group that has `other` as well, with those that it explains: a third explains both.
+fn part(groups: &mut Groups, one: &Entity, other: &Entity) {
+    let has_both = |group: &Group| group.contains_key(one) && group.contains_key(other);
+    let both = groups.iter().find(|(_, group)| has_both(group));
+    let Some(root) = both.map(|(root, _)| root.clone()) else {
+        return;
+    };
+    for (entity, mut way) in groups.remove(&root).unwrap_or_default() {
+        way.end_at(&entity, one);
+        put(groups, entity, way);
+    }
 }
 
 /// Puts an entity to the root that its way ends at.

@@ -43,18 +43,26 @@ impl Apart {
         self.0.is_empty()
     }
 
+    pub(super) fn pairs(&self) -> impl Iterator<Item = &(Entity, Entity)> {
+        self.0.iter()
+    }
+
     /// Whether the two are kept apart.
     pub(super) fn holds(&self, one: &Entity, other: &Entity) -> bool {
         let is = |(a, b): &(Entity, Entity)| (a, b) == (one, other) || (a, b) == (other, one);
         self.0.iter().any(is)
     }
 
-    /// An incident has another root by now.
+    /// An incident has another root by now, which is kept apart from the same ones.
     pub(super) fn moved(&mut self, from: &Entity, to: &Entity) {
-        for (one, other) in &mut self.0 {
-            for root in [one, other].into_iter().filter(|root| *root == from) {
-                root.clone_from(to);
-            }
+        let partner = |(one, other): &(Entity, Entity)| match (one == from, other == from) {
+            (true, _) => Some(other.clone()),
+            (_, true) => Some(one.clone()),
+            _ => None,
+        };
+        let partners: Vec<Entity> = self.0.iter().filter_map(partner).collect();
+        for partner in partners.iter().filter(|partner| *partner != to) {
+            self.add(partner, to);
         }
     }
 
@@ -117,7 +125,7 @@ impl Core {
             let roots: Vec<Entity> = groups.keys().filter(merged).cloned().collect();
             for root in &roots {
                 for (entity, mut way) in groups.remove(root).unwrap_or_default() {
-                    if way.cut(&entity, &open.root, &state.apart) {
+                    if way.cut(&entity, Some(&open.root), &state.apart) {
                         group::put(&mut groups, entity, way);
                     } else {
                         way.merged = true;

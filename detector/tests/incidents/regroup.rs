@@ -51,10 +51,14 @@ fn both_err(log: &mut Log, front: &Entity, back: &Entity) -> Vec<Incident> {
     incidents(&said)
 }
 
+fn calls(log: &mut Log, caller: &Entity, callee: &Entity) {
+    let callees = vec![callee.clone()];
+    log.signal(caller, SignalBody::Calls(Calls { callees }));
+}
+
 fn front_and_back(log: &mut Log) -> (Entity, Entity, Incident) {
     let (front, back) = (log.healthy("front", 2), log.healthy("back", 2));
-    let callees = vec![back.clone()];
-    log.signal(&front, SignalBody::Calls(Calls { callees }));
+    calls(log, &front, &back);
     let said = both_err(log, &front, &back).pop().unwrap();
     assert_eq!(said.affected, [back.clone(), front.clone()]);
     (front, back, said)
@@ -64,13 +68,26 @@ fn front_and_back(log: &mut Log) -> (Entity, Entity, Incident) {
 fn an_incident_says_why_each_entity_belongs_to_it() {
     let mut log = Log::new();
     let (front, _, said) = front_and_back(&mut log);
-    let expected = Grouped {
-        entity: front,
-        by: GroupedBy::Calls,
-        because: "it calls deployment/back; it fell sick 1 s earlier".to_owned(),
+    let why = |entity: &Entity, by, because: &str| Grouped {
+        entity: entity.clone(),
+        by,
+        because: because.to_owned(),
     };
-    assert_eq!(said.grouped, [expected]);
+    let told = "it calls deployment/back; it fell sick 1 s earlier";
+    assert_eq!(said.grouped, [why(&front, GroupedBy::Calls, told)]);
     assert_eq!(said.own_severity, None);
+
+    let mut log = Log::new();
+    let (web, api) = (log.healthy("web", 2), log.healthy("api", 2));
+    calls(&mut log, &web, &api);
+    let load = blame("request_rate", 300.0, 120.0);
+    let full = [blame("cpu_utilisation", 0.95, 0.4), load.clone()];
+    log.anomaly(&web, AnomalyPhase::Opened, &full);
+    let slow = [blame("latency_p99", 2.0, 0.1), load];
+    log.anomaly(&api, AnomalyPhase::Opened, &slow);
+    let said = incidents(&log.wait(31)).pop().unwrap();
+    let told = "it gets more requests than usual from deployment/web; it fell sick 1 s later";
+    assert_eq!(said.grouped, [why(&api, GroupedBy::Load, told)]);
 }
 
 #[test]
@@ -92,14 +109,16 @@ fn a_merged_incident_ends_at_once_and_what_is_sick_of_it_is_the_others_while_tha
         (why.by, &why.entity),
         (GroupedBy::Person, &workload("cart"))
     );
-    let told = format!("it was in {}, which `ann` merged", cart.incident);
+    let told = format!(
+        "it was in the incident {}, which `ann` merged",
+        cart.incident
+    );
     assert!(why.because.starts_with(&told), "{}", why.because);
 
     // Another pod of it, and somebody who calls it: theirs is the same trouble.
     let mut later = log.pod("cart", 2, false, 4, Some("CrashLoopBackOff"), "rev1");
     let shop = log.healthy("shop", 2);
-    let callees = vec![workload("cart")];
-    log.signal(&shop, SignalBody::Calls(Calls { callees }));
+    calls(&mut log, &shop, &workload("cart"));
     let errors = [blame("error_ratio", 0.3, 0.001)];
     later.extend(log.anomaly(&shop, AnomalyPhase::Opened, &errors));
     later.extend(log.wait(31));
@@ -108,7 +127,7 @@ fn a_merged_incident_ends_at_once_and_what_is_sick_of_it_is_the_others_while_tha
     let last = later.last().unwrap();
     let why = last.grouped.iter().find(|one| one.entity == shop).unwrap();
     assert_eq!(why.by, GroupedBy::Person);
-    let told = "it calls deployment/cart, which was in ";
+    let told = "it calls deployment/cart, which was in the incident ";
     assert!(why.because.starts_with(told), "{}", why.because);
 
     // What does not recover with it has a trouble of its own after all.
@@ -190,6 +209,36 @@ fn what_is_split_has_an_incident_of_its_own_and_is_not_grouped_again_while_eithe
     assert_eq!(log.core.stats().open, 0);
     let said = both_err(&mut log, &front, &back).pop().unwrap();
     assert_eq!(said.affected, [back, front]);
+}
+
+#[test]
+fn what_is_split_takes_along_what_it_explains_and_stays_apart_when_a_third_explains_both() {
+    // Whether front calls that one as well, or by back only.
+    for directly in [true, false] {
+        let mut log = Log::new();
+        let (db, shop) = (log.healthy("db", 2), log.healthy("shop", 2));
+        let (front, back, _) = front_and_back(&mut log);
+        calls(&mut log, &shop, &front);
+        let errors = [blame("error_ratio", 0.3, 0.001)];
+        log.anomaly(&shop, AnomalyPhase::Opened, &errors);
+        let all = incidents(&log.wait(31)).pop().unwrap();
+        let told = "it calls deployment/front, which calls deployment/back; ";
+        assert!(all.grouped.iter().any(|one| one.because.starts_with(told)));
+        let said = split(&mut log, &all, &front);
+        assert_eq!(said[1].affected, [front.clone(), shop.clone()]);
+
+        calls(&mut log, &back, &db);
+        if directly {
+            calls(&mut log, &front, &db);
+        }
+        log.anomaly(&db, AnomalyPhase::Opened, &errors);
+        let said = incidents(&log.wait(31));
+        let last = |root: &Entity| said.iter().rfind(|one| one.entity == *root).unwrap();
+        assert_eq!(last(&db).incident, all.incident);
+        assert_eq!(last(&db).affected, [back, db.clone()]);
+        assert_eq!(last(&front).affected, [front.clone(), shop]);
+        assert_eq!(log.core.stats().open, 2);
+    }
 }
 
 #[test]
