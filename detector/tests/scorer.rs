@@ -171,6 +171,15 @@ impl World {
         (0..rows).flat_map(|_| self.row(how, 1, false)).collect()
     }
 
+    /// Goes on from a snapshot; how many bytes that takes.
+    fn restart(&mut self) -> usize {
+        let bytes = rmp_serde::to_vec_named(&self.scorer.state()).unwrap();
+        let state: State = rmp_serde::from_slice(&bytes).unwrap();
+        self.scorer = Scorer::new(0, Config::default());
+        self.scorer.restore(state);
+        bytes.len()
+    }
+
     fn heartbeat(&mut self) -> Vec<Anomaly> {
         let entity = Entity::cluster_scoped(
             Cluster::parse("demo").unwrap(),
@@ -453,15 +462,8 @@ fn a_snapshot_in_the_middle_changes_no_byte() {
             let errors = if round % 5 == 4 { 0.4 } else { 0.001 };
             world.live(Behaviour { errors, ..USUAL }, 70);
             if restart {
-                let bytes = rmp_serde::to_vec_named(&world.scorer.state()).unwrap();
-                assert!(
-                    bytes.len() < 50_000,
-                    "{} bytes of one workload",
-                    bytes.len()
-                );
-                let state: State = rmp_serde::from_slice(&bytes).unwrap();
-                world.scorer = Scorer::new(0, Config::default());
-                world.scorer.restore(state);
+                let bytes = world.restart();
+                assert!(bytes < 50_000, "{bytes} bytes of one workload");
             }
         }
     };
@@ -495,6 +497,57 @@ fn memory_that_runs_out_within_the_hour_is_said_with_when() {
         forecast.seconds.abs_diff(left) < left / 3,
         "{forecast:?} {left}"
     );
+}
+
+/// A row of an exporter that tells of one certificate only.
+fn certificate(world: &mut World, ends: Timestamp) -> Vec<Anomaly> {
+    world.now = world.now + Duration::from_secs(60);
+    let labels = [("exported_namespace", "shop"), ("name", "web-tls")];
+    let metric = "certmanager_certificate_expiration_timestamp_seconds";
+    world.handle(Event::Metric(MetricBatch {
+        entity: web(),
+        source: "remote-write".to_owned(),
+        backfill: false,
+        times: vec![world.now],
+        series: vec![one(0, metric, &labels, ends.as_seconds())],
+    }))
+}
+
+#[test]
+fn a_certificate_that_nobody_renews_is_said_until_somebody_does() {
+    let mut world = World::new();
+    let days = |days: u64| Duration::from_secs(86_400 * days);
+    let ends = world.now + days(14);
+    let mut said: Vec<Anomaly> = (0..10)
+        .flat_map(|_| certificate(&mut world, ends))
+        .collect();
+    let blame = blamed(&said, "certificate.shop/web-tls").expect("it is said");
+    let forecast = blame.forecast.expect("it says when");
+    let left = ends.since(world.now).as_secs();
+    assert!(forecast.seconds.abs_diff(left) <= 60, "{forecast:?} {left}");
+    assert_eq!(opened(&said), 1);
+    world.restart();
+    let renewed = world.now + days(90);
+    said.extend((0..40).flat_map(|_| certificate(&mut world, renewed)));
+    assert_eq!(opened(&said), 1);
+    assert_eq!(said.last().map(|one| one.phase), Some(AnomalyPhase::Closed));
+}
+
+/// What a certificate says beside what is unusual goes on being said.
+#[test]
+fn an_unusual_workload_does_not_hide_its_certificate() {
+    let mut world = World::with_history();
+    let ends = world.now + Duration::from_secs(86_400);
+    certificate(&mut world, ends);
+    let said = world.live(
+        Behaviour {
+            errors: 0.4,
+            ..USUAL
+        },
+        10,
+    );
+    assert!(blamed(&said, "error_ratio").is_some(), "{said:?}");
+    assert!(blamed(&said, "certificate.shop/web-tls").is_some());
 }
 
 /// Any value, the wild ones included.

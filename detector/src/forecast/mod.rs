@@ -92,6 +92,11 @@ impl Exhaustion {
         }
     }
 
+    /// Whether nothing was ever seen of it.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.newest.is_none()
+    }
+
     /// The soonest forecast of all paces, if there is one.
     pub(crate) fn forecast(&self) -> Option<Forecast> {
         let (at, value) = self.newest?;

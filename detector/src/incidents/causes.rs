@@ -63,7 +63,7 @@ fn other_changes<'a>(case: &'a Case<'_>) -> impl Iterator<Item = Cause> + 'a {
 }
 
 fn exhausted<'a>(case: &'a Case<'_>) -> impl Iterator<Item = Cause> + 'a {
-    [Kind::Cpu, Kind::Memory]
+    [Kind::Cpu, Kind::Memory, Kind::Pool]
         .into_iter()
         .filter_map(|kind| case.get(kind))
         .map(|symptom| Cause {

@@ -180,6 +180,7 @@ pub(super) fn classify(case: &Case<'_>) -> Diagnosis {
         .or_else(|| out_of_resources(case))
         .or_else(|| disk_or_network(case))
         .or_else(|| bad_answers(case))
+        .or_else(|| pool_in_use(case))
         .or_else(|| foretold::diagnose(case))
         .unwrap_or_else(|| {
             let because = case.symptoms.iter().map(|s| s.text.clone()).collect();
@@ -434,8 +435,25 @@ fn bad_answers(case: &Case<'_>) -> Option<Diagnosis> {
             700,
             vec![symptom.text.clone(), blame_change(change, case)],
         ),
-        None => case.diagnosis(kind, CauseKind::Itself, 400, vec![symptom.text.clone()]),
+        None => match case.get(Kind::Pool) {
+            Some(pool) => {
+                let because = vec![symptom.text.clone(), pool.text.clone()];
+                case.diagnosis(kind, CauseKind::ExhaustedResource, 500, because)
+            }
+            None => case.diagnosis(kind, CauseKind::Itself, 400, vec![symptom.text.clone()]),
+        },
     })
+}
+
+/// All connections of a pool are in use: the failure has no name, what ran out is known.
+fn pool_in_use(case: &Case<'_>) -> Option<Diagnosis> {
+    let because = vec![case.get(Kind::Pool)?.text.clone()];
+    Some(case.diagnosis(
+        FailureKind::Unknown,
+        CauseKind::ExhaustedResource,
+        400,
+        because,
+    ))
 }
 
 /// Fewer replicas bear what more of them bore.

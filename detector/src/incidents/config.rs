@@ -20,6 +20,8 @@ pub struct Materiality {
     pub memory_utilisation: f64,
     /// What a pod wrote as a share of its node's disk.
     pub disk_utilisation: f64,
+    /// Connections in use as a share of those that a pool may have.
+    pub pool_utilisation: f64,
     /// Share of packets that are dropped.
     pub packet_loss: f64,
     /// Share of answers that are errors.
@@ -40,6 +42,7 @@ impl Default for Materiality {
             cpu_utilisation: 0.8,
             memory_utilisation: 0.85,
             disk_utilisation: 0.5,
+            pool_utilisation: 0.95,
             packet_loss: 0.01,
             error_ratio: 0.03,
             latency_factor: 2.0,

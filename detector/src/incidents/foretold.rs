@@ -2,7 +2,7 @@
 //! revision's health. Where nothing else is wrong it opens an incident that informs and recommends; its
 //! diagnosis is too weak for policy to act on by itself, so people say yes or no.
 
-use aegis_schemas::{Blame, CauseKind, EntityKind, FailureKind, Forecast};
+use aegis_schemas::{Blame, CauseKind, EntityKind, FailureKind, Forecast, Severity};
 
 use super::classify::{Case, Diagnosis};
 use super::config::Config;
@@ -12,7 +12,10 @@ use super::symptom::{Episode, Kind, Symptom, measured, percent};
 /// an act without a person, however steady the rise.
 const CONFIDENCE: u16 = 250;
 
-/// The forecasts of an episode; none while more requests than usual make it rise.
+/// A certificate of which less is left than this part of what should be is worse than a warning.
+const LAST: f64 = 1.0 / 7.0;
+
+/// The forecasts of an episode; none while more requests than usual make it rise, which no certificate does.
 pub(super) fn symptoms(config: &Config, episode: &Episode) -> Vec<Symptom> {
     let blamed = &episode.anomaly.blame;
     let flooded = blamed
@@ -26,15 +29,60 @@ pub(super) fn symptoms(config: &Config, episode: &Episode) -> Vec<Symptom> {
                 "of its limit, which memory will reach",
             ),
             "disk_utilisation" => (Kind::DiskForetold, "of the disk, which will be full"),
+            "pool_utilisation" => (
+                Kind::PoolForetold,
+                "of the connections of its pool, all of which will be in use",
+            ),
             _ => return None,
         };
         let text = format!("{} {text} {}", percent(blame.value), when(&forecast));
         Some(measured(episode, blame, kind, text))
     };
-    if flooded {
-        return Vec::new();
+    let rising = blamed.iter().filter(|_| !flooded).filter_map(of);
+    rising.chain(certificate(episode)).collect()
+}
+
+/// The certificate of an episode that ends first, and how many more are due.
+fn certificate(episode: &Episode) -> Option<Symptom> {
+    let blamed = episode.anomaly.blame.iter();
+    let mut due = blamed.filter_map(|blame| {
+        let (feature, name) = blame.feature.split_once('.')?;
+        (feature == "certificate").then_some((blame, name))
+    });
+    let (first, name) = due.next()?;
+    let left = span(first.value.abs());
+    let ends = if first.value > 0.0 {
+        format!("ends in {left}")
+    } else {
+        format!("ended {left} ago")
+    };
+    let more = match due.count() {
+        0 => String::new(),
+        count => format!("; {count} more are due"),
+    };
+    let text = format!("certificate `{name}` {ends} and has not been renewed{more}");
+    Some(measured(episode, first, Kind::CertificateForetold, text))
+}
+
+/// Seconds in the largest unit of which there are two.
+fn span(seconds: f64) -> String {
+    let units = [(86_400.0, "days"), (3_600.0, "h"), (60.0, "min")];
+    let (unit, name) = units
+        .into_iter()
+        .find(|(unit, _)| seconds >= 2.0 * unit)
+        .unwrap_or((1.0, "s"));
+    format!("{:.0} {name}", (seconds / unit).floor())
+}
+
+/// How bad it is that something is foretold.
+pub(super) fn severity(symptom: &Symptom) -> Severity {
+    let is_last =
+        symptom.kind == Kind::CertificateForetold && symptom.value <= LAST * symptom.expected;
+    if is_last {
+        Severity::Error
+    } else {
+        Severity::Warning
     }
-    blamed.iter().filter_map(of).collect()
 }
 
 fn when(forecast: &Forecast) -> String {
@@ -53,6 +101,9 @@ pub(super) fn diagnose(case: &Case<'_>) -> Option<Diagnosis> {
     let kinds = [
         (Kind::MemoryForetold, FailureKind::MemoryLeak),
         (Kind::DiskForetold, FailureKind::DiskPressure),
+        // No failure that has a name of its own.
+        (Kind::PoolForetold, FailureKind::Unknown),
+        (Kind::CertificateForetold, FailureKind::Unknown),
     ];
     let (symptom, kind) = kinds
         .into_iter()

@@ -53,7 +53,9 @@ pub(super) fn seen(
         seen.entities
             .insert(entity.name.to_string(), Default::default());
         let episode = state.episodes.get(*entity);
-        for blame in episode.iter().flat_map(|one| &one.anomaly.blame) {
+        // Certificates are no metrics of the entity: there are as many as it has names for.
+        let blamed = episode.iter().flat_map(|one| &one.anomaly.blame);
+        for blame in blamed.filter(|blame| !blame.feature.starts_with("certificate.")) {
             seen.note(
                 entity.name.as_str(),
                 &blame.feature,

@@ -2,16 +2,15 @@
 
 use aegis_schemas::{Entity, Severity};
 
+use super::foretold;
 use super::symptom::{Kind, Symptom};
 use super::world::World;
 
-/// The severity that is said: what is foretold is worth a warning.
+/// The severity that is said: what is foretold is worth a warning at least.
 pub(super) fn shown(world: &World, entity: &Entity, symptoms: &[Symptom]) -> Severity {
-    let severity = severity(world, entity, symptoms);
-    if symptoms.iter().any(|symptom| symptom.kind.is_foretold()) {
-        return severity.max(Severity::Warning);
-    }
-    severity
+    let foretold = symptoms.iter().filter(|symptom| symptom.kind.is_foretold());
+    let worst = foretold.map(foretold::severity).max();
+    severity(world, entity, symptoms).max(worst.unwrap_or(Severity::Info))
 }
 
 /// The severity of `symptoms` of `entity` that are there.

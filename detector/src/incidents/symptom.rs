@@ -34,10 +34,16 @@ pub(super) enum Kind {
     Evicted,
     /// What it writes fills the disk.
     Disk,
+    /// Nearly all connections of a pool are in use, so that who needs one waits.
+    Pool,
     /// Memory comes to its limit if it goes on like this; no harm yet.
     MemoryForetold,
     /// The disk will be full if it goes on like this; no harm yet.
     DiskForetold,
+    /// All connections of a pool will be in use if it goes on like this; no harm yet.
+    PoolForetold,
+    /// A certificate ends soon and has not been renewed in time; no harm yet.
+    CertificateForetold,
     /// Packets are dropped.
     PacketLoss,
     /// Answers are errors.
@@ -62,14 +68,25 @@ impl Kind {
 
     /// Whether it is a guess at what will be.
     pub(super) const fn is_foretold(self) -> bool {
-        matches!(self, Self::MemoryForetold | Self::DiskForetold)
+        matches!(
+            self,
+            Self::MemoryForetold
+                | Self::DiskForetold
+                | Self::PoolForetold
+                | Self::CertificateForetold
+        )
     }
 
     /// Whether more requests than usual bring it about.
     pub(super) const fn comes_with_load(self) -> bool {
         matches!(
             self,
-            Self::Cpu | Self::Latency | Self::Errors | Self::CallErrors | Self::CallLatency
+            Self::Cpu
+                | Self::Pool
+                | Self::Latency
+                | Self::Errors
+                | Self::CallErrors
+                | Self::CallLatency
         )
     }
 
@@ -362,6 +379,14 @@ fn metric_symptom(m: &Materiality, episode: &Episode, blame: &Blame) -> Option<S
             Kind::Disk,
             format!(
                 "its files are {} of the disk, usually {}",
+                percent(value),
+                percent(expected)
+            ),
+        ),
+        "pool_utilisation" if up && value >= m.pool_utilisation => (
+            Kind::Pool,
+            format!(
+                "{} of the connections of its pool are in use, usually {}",
                 percent(value),
                 percent(expected)
             ),

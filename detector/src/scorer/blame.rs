@@ -16,7 +16,7 @@ const SIBLING: f64 = 0.25;
 const ODD_AND_RISING: f64 = 1.0;
 
 /// Every feature that is clearly off in the newest row, the most surprising first: how surprising it is is
-/// measured against how surprising it was before the episode.
+/// measured against how surprising it was before the episode. Then the certificates that are due.
 pub(super) fn blame(metrics: &[Metric], reader: &Reader, supplies: &Supplies) -> Vec<Blame> {
     let off = |metric: &&Metric| metric.deviation().abs() >= BLAMED;
     let mut found: Vec<(f64, Blame)> = metrics
@@ -30,7 +30,8 @@ pub(super) fn blame(metrics: &[Metric], reader: &Reader, supplies: &Supplies) ->
     found.sort_by(|(a, one), (b, other)| {
         b.total_cmp(a).then_with(|| one.feature.cmp(&other.feature))
     });
-    found.into_iter().map(|(_, blame)| blame).collect()
+    let found = found.into_iter().map(|(_, blame)| blame);
+    found.chain(due(reader, supplies)).collect()
 }
 
 /// What will be at its limit while nothing is unusual, and the load, if it is off and may be why. What is only
@@ -47,7 +48,12 @@ pub(super) fn foretold(metrics: &[Metric], reader: &Reader, supplies: &Supplies)
             None => is_load.then_some(blame),
         }
     };
-    metrics.iter().filter_map(told).collect()
+    let found = metrics.iter().filter_map(told);
+    found.chain(due(reader, supplies)).collect()
+}
+
+fn due(reader: &Reader, supplies: &Supplies) -> Vec<Blame> {
+    reader.newest.map_or_else(Vec::new, |at| supplies.due(at))
 }
 
 fn blamed(
@@ -79,8 +85,8 @@ fn odd_one_out(
     least: f64,
 ) -> Option<(Name, Option<f64>)> {
     let measure = match metric.kind() {
-        "cpu_utilisation" | "memory_utilisation" | "disk_utilisation" | "error_ratio"
-        | "latency_mean" => metric,
+        "cpu_utilisation" | "memory_utilisation" | "disk_utilisation" | "pool_utilisation"
+        | "error_ratio" | "latency_mean" => metric,
         "latency_p50" | "latency_p99" => all.iter().find(|one| one.is("latency_mean", None))?,
         _ => return None,
     };

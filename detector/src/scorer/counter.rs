@@ -6,7 +6,7 @@ use std::time::Duration;
 use aegis_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::tally::Tally;
+use super::tally::{Tally, is_zero};
 
 /// Counters that were unheard for longer start anew: their rise says nothing of the present.
 const MAX_GAP: Duration = Duration::from_secs(300);
@@ -18,13 +18,16 @@ struct Last {
     at: Timestamp,
 }
 
-/// Limits of one container; zero when unknown.
+/// Limits of one container or connection pool; zero when unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Limits {
     pub(super) cpu: f64,
     pub(super) memory: f64,
     pub(super) disk: f64,
+    /// Connections.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) pool: f64,
 }
 
 /// What is remembered of one pod.
@@ -37,7 +40,7 @@ pub(super) struct Pod {
     counters: BTreeMap<u64, Last>,
     /// When each metric was first read, by its number.
     metrics: BTreeMap<u8, Timestamp>,
-    /// Limits by container.
+    /// Limits by what has them.
     limits: BTreeMap<u64, Limits>,
 }
 
@@ -96,16 +99,16 @@ impl Pod {
     }
 
     /// Notes a limit.
-    pub(super) fn limit(&mut self, container: u64, room: usize) -> Option<&mut Limits> {
-        if !self.limits.contains_key(&container) && self.limits.len() >= room {
+    pub(super) fn limit(&mut self, limited: u64, room: usize) -> Option<&mut Limits> {
+        if !self.limits.contains_key(&limited) && self.limits.len() >= room {
             return None;
         }
-        Some(self.limits.entry(container).or_default())
+        Some(self.limits.entry(limited).or_default())
     }
 
-    /// The limits of a container.
-    pub(super) fn limits(&self, container: u64) -> Limits {
-        self.limits.get(&container).copied().unwrap_or_default()
+    /// The limits of a container or pool.
+    pub(super) fn limits(&self, limited: u64) -> Limits {
+        self.limits.get(&limited).copied().unwrap_or_default()
     }
 
     /// How many counters are remembered.

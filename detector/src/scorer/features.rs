@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::counter::Pod;
-use super::series::{Role, container, identity};
+use super::series::{Role, identity, limited};
 use super::tally::Tally;
 
 /// How many failures within the window tell of nothing.
@@ -17,10 +17,19 @@ const ACCIDENTS: f64 = 1.0;
 /// One series of a batch, its role and its names worked out once for all rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Prepared<'a> {
-    role: Role<'a>,
+    pub(super) role: Role<'a>,
     identity: u64,
-    container: u64,
-    series: &'a Series,
+    /// What has the limit that it is about.
+    limited: u64,
+    pub(super) series: &'a Series,
+}
+
+impl Prepared<'_> {
+    /// Its value in row `row`, if it is a number that can be measured.
+    pub(super) fn value(&self, row: usize) -> Option<f64> {
+        let value = self.series.values.get(row).copied();
+        value.filter(|value| value.is_finite() && *value >= 0.0)
+    }
 }
 
 /// The series of the batch that mean something, limits first.
@@ -33,7 +42,7 @@ pub(super) fn prepare(batch: &MetricBatch) -> Vec<Prepared<'_>> {
             Some(Prepared {
                 role,
                 identity: identity(role, series),
-                container: container(series),
+                limited: limited(role, series),
                 series,
             })
         })
@@ -71,13 +80,14 @@ impl Reader {
         let keep = (-span / config.window.as_secs_f64()).exp();
         self.row.clear();
         let mut pod_rows: BTreeMap<&Option<Name>, Tally> = BTreeMap::new();
+        let mut pools: BTreeMap<(&Option<Name>, u64), f64> = BTreeMap::new();
         for one in series {
-            let Some(value) = one.series.values.get(row).copied() else {
-                continue;
-            };
-            if !value.is_finite() || value < 0.0 {
+            if matches!(one.role, Role::Certificate(_)) {
                 continue;
             }
+            let Some(value) = one.value(row) else {
+                continue;
+            };
             if !self.pods.contains_key(&one.series.pod) {
                 self.make_room(config.max_pods);
                 self.pods.insert(one.series.pod.clone(), Pod::default());
@@ -86,6 +96,10 @@ impl Reader {
                 continue;
             };
             let of_pod = pod_rows.entry(&one.series.pod).or_default();
+            if one.role == Role::Pool {
+                *pools.entry((&one.series.pod, one.limited)).or_default() += value;
+                continue;
+            }
             take(
                 pod,
                 one,
@@ -96,19 +110,29 @@ impl Reader {
                 of_pod,
             );
         }
+        for ((name, pool), used) in pools {
+            let limit = self.pods.get(name).map_or(0.0, |pod| pod.limits(pool).pool);
+            if let Some(tally) = pod_rows.get_mut(name) {
+                let parts = [(tally.pool, tally.pool_limit), weighed(used, limit, span)];
+                (tally.pool, tally.pool_limit) = fullest(parts.into_iter()).unwrap_or_default();
+            }
+        }
         for (name, tally) in &pod_rows {
             if let Some(pod) = self.pods.get_mut(*name) {
                 pod.sums.fade_and_add(keep, tally);
                 pod.heard = at;
             }
         }
-        // Memory and disk are not shared: the workload is as near to its limit as its fullest pod.
+        // Memory, disk and connections are not shared: the workload is as near to its limit as its fullest pod.
         let of_pods = |part: fn(&Tally) -> (f64, f64)| fullest(pod_rows.values().map(part));
         if let Some(memory) = of_pods(|tally| (tally.memory, tally.memory_limit)) {
             (self.row.memory, self.row.memory_limit) = memory;
         }
         if let Some(disk) = of_pods(|tally| (tally.disk, tally.disk_limit)) {
             (self.row.disk, self.row.disk_limit) = disk;
+        }
+        if let Some(pool) = of_pods(|tally| (tally.pool, tally.pool_limit)) {
+            (self.row.pool, self.row.pool_limit) = pool;
         }
         self.sums.fade_and_add(keep, &self.row);
     }
@@ -171,6 +195,12 @@ fn fullest(parts: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
     with_limit.max_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)))
 }
 
+/// What is used and its limit, by the time that a gauge stands for; the first row has none.
+fn weighed(used: f64, limit: f64, span: f64) -> (f64, f64) {
+    let weight = if span > 0.0 { span } else { 1.0 };
+    (used * weight, limit * weight)
+}
+
 /// Adds one sample to the sums of the workload and of its pod.
 fn take(
     pod: &mut Pod,
@@ -182,47 +212,39 @@ fn take(
     own: &mut Tally,
 ) {
     match one.role {
-        Role::CpuLimit => {
-            if let Some(limits) = pod.limit(one.container, room) {
-                limits.cpu = value;
-            }
-            return;
-        }
-        Role::MemoryLimit => {
-            if let Some(limits) = pod.limit(one.container, room) {
-                limits.memory = value;
-            }
-            return;
-        }
-        Role::DiskLimit => {
-            if let Some(limits) = pod.limit(one.container, room) {
-                limits.disk = value;
+        Role::CpuLimit | Role::MemoryLimit | Role::DiskLimit | Role::PoolLimit => {
+            if let Some(limits) = pod.limit(one.limited, room) {
+                match one.role {
+                    Role::CpuLimit => limits.cpu = value,
+                    Role::MemoryLimit => limits.memory = value,
+                    Role::DiskLimit => limits.disk = value,
+                    _ => limits.pool = value,
+                }
             }
             return;
         }
         Role::Memory | Role::Disk => {
-            let limits = pod.limits(one.container);
+            let limits = pod.limits(one.limited);
             let is_memory = one.role == Role::Memory;
             let limit = if is_memory {
                 limits.memory
             } else {
                 limits.disk
             };
-            // A gauge is weighed by the time that it stands for; the first row has none.
-            let weight = if span > 0.0 { span } else { 1.0 };
             if limit > 0.0 {
+                let (value, limit) = weighed(value, limit, span);
                 for tally in [all, own] {
                     let (used, most) = if is_memory {
                         (&mut tally.memory, &mut tally.memory_limit)
                     } else {
                         (&mut tally.disk, &mut tally.disk_limit)
                     };
-                    *used += value * weight;
+                    *used += value;
                     // Containers share the disk, but not their memory.
                     *most = if is_memory {
-                        *most + limit * weight
+                        *most + limit
                     } else {
-                        most.max(limit * weight)
+                        most.max(limit)
                     };
                 }
             }
@@ -235,7 +257,7 @@ fn take(
         return;
     };
     if one.role == Role::Cpu {
-        let limit = pod.limits(one.container).cpu;
+        let limit = pod.limits(one.limited).cpu;
         if limit > 0.0 {
             for tally in [all, own] {
                 tally.cpu += rise.by;
@@ -294,7 +316,10 @@ fn count(tally: &mut Tally, role: Role<'_>, by: f64) {
         | Role::Disk
         | Role::CpuLimit
         | Role::MemoryLimit
-        | Role::DiskLimit => {}
+        | Role::DiskLimit
+        | Role::Pool
+        | Role::PoolLimit
+        | Role::Certificate(_) => {}
     }
 }
 

@@ -268,3 +268,65 @@ fn one_failure_in_a_window_is_an_accident_and_more_are_a_share() {
         assert!(smoothed >= least, "{failures}: {smoothed}");
     }
 }
+
+#[test]
+fn the_fullest_pool_of_the_fullest_pod_counts_whoever_tells_of_it() {
+    let (main, audit) = ([("pool", "main")], [("pool", "audit")]);
+    let mut rows = Rows::default();
+    for _ in 0..3 {
+        rows.row(&[
+            ("hikaricp_connections_max", "a", &main, 10.0),
+            ("hikaricp_connections_max", "a", &audit, 4.0),
+            ("hikaricp_connections_active", "a", &main, 2.0),
+            ("hikaricp_connections_active", "a", &audit, 3.0),
+            ("hikaricp_connections_max", "b", &main, 10.0),
+            ("hikaricp_connections_active", "b", &main, 1.0),
+            // No limit: never full.
+            ("go_sql_in_use_connections", "b", &[("db_name", "x")], 90.0),
+            ("go_sql_max_open_connections", "b", &[("db_name", "x")], 0.0),
+        ]);
+    }
+    rows.assert("pool_utilisation", 0.75);
+    let levels = rows.reader.levels("pool_utilisation");
+    let levels: Vec<f64> = levels.into_iter().map(|(_, level)| level).collect();
+    assert!((levels[0] - 0.75).abs() < 1e-9 && (levels[1] - 0.1).abs() < 1e-9);
+
+    let (idle, active) = (
+        [
+            ("server", "db:5432"),
+            ("state", "idle"),
+            ("datname", "shop"),
+        ],
+        [
+            ("server", "db:5432"),
+            ("state", "active"),
+            ("datname", "shop"),
+        ],
+    );
+    let (used, free) = (
+        [("pool_name", "p"), ("state", "used")],
+        [("pool_name", "p"), ("state", "idle")],
+    );
+    for (samples, expected) in [
+        (
+            [
+                ("pg_stat_activity_count", "c", &idle[..], 30.0),
+                ("pg_stat_activity_count", "c", &active[..], 20.0),
+                ("pg_settings_max_connections", "c", &idle[..1], 100.0),
+            ],
+            0.5,
+        ),
+        (
+            [
+                ("db_client_connections_usage", "c", &used[..], 5.0),
+                ("db_client_connections_usage", "c", &free[..], 15.0),
+                ("db_client_connections_max", "c", &used[..1], 20.0),
+            ],
+            0.25,
+        ),
+    ] {
+        let mut rows = Rows::default();
+        rows.row(&samples);
+        rows.assert("pool_utilisation", expected);
+    }
+}

@@ -29,7 +29,9 @@ struct Scale {
 impl Scale {
     fn of(feature: &str) -> Self {
         let (log, floor) = match feature {
-            "cpu_utilisation" | "memory_utilisation" | "disk_utilisation" => (None, 0.02),
+            "cpu_utilisation" | "memory_utilisation" | "disk_utilisation" | "pool_utilisation" => {
+                (None, 0.02)
+            }
             "error_ratio" | "call_error_ratio" | "packet_loss" => (None, 0.005),
             "request_rate" => (Some(0.5), 0.05),
             // The slowest hundredth jumps between the bounds of the histogram.

@@ -7,6 +7,7 @@
 //! ([`supplies`]). No clock, no randomness: time is that of the samples and of the log.
 
 mod blame;
+mod certificates;
 mod config;
 mod core;
 mod counter;

@@ -2,6 +2,27 @@
 
 use aegis_schemas::Series;
 
+/// Labels that tell the connection pools of one process, or the servers of one exporter, apart.
+const POOLS: [&str; 6] = [
+    "pool",
+    "name",
+    "db_name",
+    "pool_name",
+    "db_client_connection_pool_name",
+    "server",
+];
+
+/// A moment in the life of a certificate; the value is in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// It is valid from then on.
+    Begins,
+    /// Whoever looks after it means to renew it then.
+    Renews,
+    /// It is valid until then.
+    Ends,
+}
+
 /// What a raw series counts or measures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Role<'a> {
@@ -17,6 +38,12 @@ pub(super) enum Role<'a> {
     Disk,
     /// The size of the filesystem that they are on.
     DiskLimit,
+    /// Connections of a pool, or to a server, that are in use.
+    Pool,
+    /// How many there may be; zero stands for any number.
+    PoolLimit,
+    /// A moment in the life of a certificate.
+    Certificate(Moment),
     /// Packets received.
     Packets,
     /// Packets that came and were dropped.
@@ -45,6 +72,7 @@ impl<'a> Role<'a> {
         // cAdvisor also says the pod's sum (no container) and its sandbox (`POD`).
         let is_container = !matches!(label("container"), Some("" | "POD"));
         let peer = || label("peer").filter(|peer| !peer.is_empty());
+        let used = |state: &str| label(state) == Some("used");
         Some(match series.metric.as_str() {
             "container_cpu_usage_seconds_total" if is_container => Self::Cpu,
             "container_memory_working_set_bytes" if is_container => Self::Memory,
@@ -74,6 +102,28 @@ impl<'a> Role<'a> {
             },
             "http_client_request_duration_seconds_sum" => Self::CallSum { peer: peer()? },
             "http_client_request_duration_seconds_count" => Self::CallCount { peer: peer()? },
+            // Micrometer (HikariCP, any DataSource), database/sql of Go, postgres_exporter, OpenTelemetry's
+            // semantic conventions before and after these metrics were renamed.
+            "hikaricp_connections_active"
+            | "jdbc_connections_active"
+            | "go_sql_in_use_connections"
+            | "pg_stat_activity_count" => Self::Pool,
+            "db_client_connections_usage" if used("state") => Self::Pool,
+            "db_client_connection_count" if used("db_client_connection_state") => Self::Pool,
+            "hikaricp_connections_max"
+            | "jdbc_connections_max"
+            | "go_sql_max_open_connections"
+            | "db_client_connections_max"
+            | "db_client_connection_max"
+            | "pg_settings_max_connections" => Self::PoolLimit,
+            // cert-manager, x509-certificate-exporter, blackbox_exporter.
+            "certmanager_certificate_expiration_timestamp_seconds"
+            | "x509_cert_not_after"
+            | "probe_ssl_earliest_cert_expiry" => Self::Certificate(Moment::Ends),
+            "certmanager_certificate_renewal_timestamp_seconds" => {
+                Self::Certificate(Moment::Renews)
+            }
+            "x509_cert_not_before" => Self::Certificate(Moment::Begins),
             _ => return None,
         })
     }
@@ -96,12 +146,18 @@ impl<'a> Role<'a> {
             Self::DiskLimit => 12,
             Self::Packets => 13,
             Self::Dropped => 14,
+            Self::Pool => 15,
+            Self::PoolLimit => 16,
+            Self::Certificate(_) => 17,
         }
     }
 
     /// Whether it is a limit: limits are read before what is measured against them.
     pub(super) const fn is_limit(self) -> bool {
-        matches!(self, Self::CpuLimit | Self::MemoryLimit | Self::DiskLimit)
+        matches!(
+            self,
+            Self::CpuLimit | Self::MemoryLimit | Self::DiskLimit | Self::PoolLimit
+        )
     }
 }
 
@@ -127,10 +183,23 @@ pub(super) fn identity(role: Role<'_>, series: &Series) -> u64 {
     hash
 }
 
-/// A number for the container that the series is about.
-pub(super) fn container(series: &Series) -> u64 {
-    let name = series.labels.get("container").map_or("", String::as_str);
-    fold(0xcbf2_9ce4_8422_2325, name.as_bytes())
+/// A number for what has the limit that the series is about: the container, or the connection pool.
+pub(super) fn limited(role: Role<'_>, series: &Series) -> u64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    if !matches!(role, Role::Pool | Role::PoolLimit) {
+        let name = series.labels.get("container").map_or("", String::as_str);
+        return fold(BASIS, name.as_bytes());
+    }
+    // The same pool may be told of by two libraries, each with its own name for it.
+    let library = series.metric.split('_').next().unwrap_or_default();
+    let pool = POOLS.iter().find_map(|&label| {
+        let value = series.labels.get(label)?;
+        Some([label, value.as_str()])
+    });
+    let words = std::iter::once(library).chain(pool.into_iter().flatten());
+    words.fold(BASIS, |hash, word| {
+        fold(fold(hash, word.as_bytes()), &[0xff])
+    })
 }
 
 fn fold(hash: u64, bytes: &[u8]) -> u64 {

@@ -1,8 +1,10 @@
 //! What a workload can run out of: the features that have a limit, each with its trend.
 
-use aegis_schemas::{Forecast, Timestamp};
+use aegis_schemas::{Blame, Forecast, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::certificates::Certificates;
+use super::features::Prepared;
 use super::metric::Metric;
 use crate::forecast::Exhaustion;
 
@@ -16,25 +18,43 @@ const FULL_DISK: f64 = 0.9;
 pub(super) struct Supplies {
     memory: Exhaustion,
     disk: Exhaustion,
+    /// Connections. Neither this nor certificates are written where there are none.
+    #[serde(skip_serializing_if = "Exhaustion::is_unknown")]
+    pool: Exhaustion,
+    #[serde(skip_serializing_if = "Certificates::is_empty")]
+    certificates: Certificates,
 }
 
 impl Supplies {
-    /// Takes the newest row in.
-    pub(super) fn look(&mut self, at: Timestamp, metrics: &[Metric]) {
+    /// Takes row `row` of a batch in, and what its features are by now.
+    pub(super) fn look(
+        &mut self,
+        (row, at): (usize, Timestamp),
+        series: &[Prepared<'_>],
+        metrics: &[Metric],
+    ) {
+        self.certificates.look((row, at), series);
         let seconds = at.as_millis() as f64 / 1_000.0;
         for metric in metrics {
             let Some(level) = metric.level else { continue };
             match metric.kind() {
                 "memory_utilisation" => self.memory.look(seconds, level),
                 "disk_utilisation" => self.disk.look(seconds, level / FULL_DISK),
+                "pool_utilisation" => self.pool.look(seconds, level),
                 _ => {}
             }
         }
     }
 
-    /// Whether something will run out.
-    pub(super) fn run_out(&self) -> bool {
-        self.memory.forecast().is_some() || self.disk.forecast().is_some()
+    /// Whether something will run out, as of `at`.
+    pub(super) fn run_out(&self, at: Timestamp) -> bool {
+        let mut all = [&self.memory, &self.disk, &self.pool].into_iter();
+        all.any(|supply| supply.forecast().is_some()) || self.certificates.are_due(at)
+    }
+
+    /// The certificates that should have been renewed by `at`, the one that ends first before the others.
+    pub(super) fn due(&self, at: Timestamp) -> Vec<Blame> {
+        self.certificates.due(at)
     }
 
     /// When `feature` will be at its limit.
@@ -47,6 +67,7 @@ impl Supplies {
         let supply = match feature {
             "memory_utilisation" => &self.memory,
             "disk_utilisation" => &self.disk,
+            "pool_utilisation" => &self.pool,
             _ => return None,
         };
         supply.forecast().map(|found| Forecast {

@@ -36,6 +36,11 @@ pub(super) struct Tally {
     pub(super) memory_limit: f64,
     pub(super) disk: f64,
     pub(super) disk_limit: f64,
+    /// Not written while there is no pool, so that most workloads pay nothing for them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) pool: f64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) pool_limit: f64,
     pub(super) packets: f64,
     pub(super) dropped: f64,
     pub(super) requests: f64,
@@ -47,6 +52,11 @@ pub(super) struct Tally {
     /// Answers within each bound, by rising bound.
     buckets: Vec<(f64, f64)>,
     peers: BTreeMap<String, Calls>,
+}
+
+/// Whether a sum need not be written.
+pub(super) fn is_zero(sum: &f64) -> bool {
+    *sum == 0.0
 }
 
 impl Tally {
@@ -88,6 +98,8 @@ impl Tally {
             (&mut self.memory_limit, now.memory_limit),
             (&mut self.disk, now.disk),
             (&mut self.disk_limit, now.disk_limit),
+            (&mut self.pool, now.pool),
+            (&mut self.pool_limit, now.pool_limit),
             (&mut self.packets, now.packets),
             (&mut self.dropped, now.dropped),
             (&mut self.requests, now.requests),
@@ -126,6 +138,8 @@ impl Tally {
             &mut self.memory_limit,
             &mut self.disk,
             &mut self.disk_limit,
+            &mut self.pool,
+            &mut self.pool_limit,
             &mut self.packets,
             &mut self.dropped,
             &mut self.requests,
@@ -168,6 +182,7 @@ impl Tally {
             0.0,
         );
         ratio("disk_utilisation", None, self.disk, self.disk_limit, 0.0);
+        ratio("pool_utilisation", None, self.pool, self.pool_limit, 0.0);
         let packets = self.packets + self.dropped;
         ratio("packet_loss", None, self.dropped, packets, MIN_PACKETS);
         ratio("request_rate", None, self.requests, self.span, 0.0);

@@ -80,7 +80,7 @@ impl Track {
         }
         self.reader.read(config, series, row, at);
         self.look();
-        self.supplies.look(at, &self.metrics);
+        self.supplies.look((row, at), series, &self.metrics);
         let peak = self.peak();
         let score = self.score(config, peak);
         let unusual = self.open.as_ref().filter(|open| !open.is_guess);
@@ -219,7 +219,7 @@ impl Track {
             self.watch.clear();
         }
         // What will run out is not waited for to be unusual: it may rise as slowly as its baseline.
-        let rising = if self.supplies.run_out() {
+        let rising = if self.supplies.run_out(at) {
             Row::Hot
         } else {
             Row::Calm

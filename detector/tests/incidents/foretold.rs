@@ -23,6 +23,7 @@ fn what_will_run_out_is_said_and_recommended_but_too_weak_to_act_on_alone() {
     for (feature, load, kind) in [
         ("memory_utilisation", None, Some(FailureKind::MemoryLeak)),
         ("disk_utilisation", None, Some(FailureKind::DiskPressure)),
+        ("pool_utilisation", None, Some(FailureKind::Unknown)),
         // More requests than usual make it rise.
         ("memory_utilisation", Some(flood), None),
     ] {
@@ -93,5 +94,70 @@ fn a_guess_lends_nothing_to_the_harm_beside_it() {
             is_guess || incident.newest_evidence <= harmed,
             "{incident:?}"
         );
+    }
+}
+
+fn certificate(name: &str, left: f64) -> Blame {
+    Blame {
+        deviation: 0.0,
+        ..blame(&format!("certificate.{name}"), left, 14.0 * 86_400.0)
+    }
+}
+
+/// However busy its entity is, and however long it is until then: nobody can restart that away.
+#[test]
+fn a_certificate_that_ends_soon_is_told_and_nothing_is_recommended() {
+    let day = 86_400.0;
+    for (left, severity, text) in [
+        (10.0 * day, Severity::Warning, "`shop/a.b` ends in 10 days"),
+        (1.9 * day, Severity::Error, "`shop/a.b` ends in 45 h"),
+        (-200.0, Severity::Error, "`shop/a.b` ended 3 min ago"),
+    ] {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", 3);
+        let blamed = [
+            blame("request_rate", 150.0, 100.0),
+            certificate("shop/a.b", left),
+            certificate("shop/c", left + day),
+        ];
+        let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &blamed);
+        said.extend(log.wait(8));
+        let said = incidents(&said);
+        let incident = said.last().expect("an incident");
+        assert_eq!(incident.severity, severity);
+        assert_eq!(incident.kind, FailureKind::Unknown);
+        assert_eq!(incident.causes[0].kind, CauseKind::ExhaustedResource);
+        assert!(incident.confidence < 300 && incident.recommendations.is_empty());
+        let told = &incident.evidence[0].text;
+        assert!(
+            told.contains(text) && told.ends_with("; 1 more are due"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_pool_without_a_free_connection_is_what_ran_out() {
+    let pool = || blame("pool_utilisation", 1.0, 0.3);
+    let slow = || blame("latency_p99", 2.0, 0.1);
+    for (blamed, kind) in [
+        (vec![pool()], FailureKind::Unknown),
+        (vec![slow(), pool()], FailureKind::Latency),
+    ] {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", 3);
+        let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &blamed);
+        said.extend(log.wait(8));
+        let said = incidents(&said);
+        let incident = said.last().expect("an incident");
+        assert_eq!(incident.kind, kind);
+        let cause = &incident.causes[0];
+        assert_eq!(cause.kind, CauseKind::ExhaustedResource);
+        let because = cause.because.join(" ");
+        assert!(
+            because.contains("100.0 % of the connections of its pool"),
+            "{because}"
+        );
+        assert_eq!(incident.recommendations, []);
     }
 }
