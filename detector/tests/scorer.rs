@@ -550,6 +550,44 @@ fn an_unusual_workload_does_not_hide_its_certificate() {
     assert!(blamed(&said, "certificate.shop/web-tls").is_some());
 }
 
+/// One line in a minute, then many errors of a template that was never seen.
+#[test]
+fn a_log_that_fills_with_errors_is_an_episode_that_says_with_which() {
+    let mut world = World::new();
+    let minute = |world: &mut World, errors: f64| {
+        world.now = world.now + Duration::from_secs(60);
+        let line = |level, template, rate| {
+            let labels = [("detected_level", level), ("template", template)];
+            one(0, "aegis:log_lines:rate1m", &labels, rate)
+        };
+        let mut series = vec![
+            line("info", "served <*>", 20.0 + world.normal()),
+            line("error", "timeout", 0.02),
+        ];
+        if errors > 0.0 {
+            series.push(line("error", "refused by <*>", errors));
+        }
+        world.handle(Event::Metric(MetricBatch {
+            entity: web(),
+            source: "remote-write".to_owned(),
+            backfill: false,
+            times: vec![world.now],
+            series,
+        }))
+    };
+    let quiet: Vec<Anomaly> = (0..300).flat_map(|_| minute(&mut world, 0.0)).collect();
+    assert_eq!(quiet, []);
+    world.restart();
+    let said: Vec<Anomaly> = (0..6).flat_map(|_| minute(&mut world, 8.0)).collect();
+    let level = blamed(&said, "log_rate.error").expect("errors are blamed");
+    assert!(
+        (level.value - 8.0).abs() < 0.1 && level.expected < 0.1,
+        "{level:?}"
+    );
+    let template = blamed(&said, "log_template.error.refused by <*>");
+    assert!(template.is_some_and(|one| one.expected < 1e-9), "{said:?}");
+}
+
 /// Any value, the wild ones included.
 fn value() -> impl Strategy<Value = f64> {
     prop_oneof![

@@ -15,6 +15,7 @@ mod gate;
 mod heartbeat;
 pub mod intake;
 mod lives;
+mod log_rates;
 pub mod mapper;
 mod metrics;
 mod outbox;

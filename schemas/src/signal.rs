@@ -352,7 +352,7 @@ pub struct Calls {
     pub callees: Vec<Entity>,
 }
 
-/// Log lines by template in one interval.
+/// Log lines in one interval, by template and by level.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LogRates {
@@ -360,6 +360,10 @@ pub struct LogRates {
     pub interval_ms: u64,
     /// Lines by template.
     pub templates: BTreeMap<String, u64>,
+    /// Lines by level, such as `error` or `warn`, whatever their template. Not written when nobody counts
+    /// them, so that the bytes of earlier versions stay what they were.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub levels: BTreeMap<String, u64>,
 }
 
 /// An alert of another system.

@@ -32,6 +32,10 @@ pub struct Materiality {
     pub latency_seconds: f64,
     /// Requests as a multiple of what is usual; a drop matters from one divided by it.
     pub load_factor: f64,
+    /// Errors in the log, lines a second.
+    pub log_errors: f64,
+    /// The same as a multiple of what is usual, which grows with the requests.
+    pub log_factor: f64,
     /// Robust standard deviations from what is usual.
     pub deviation: f64,
 }
@@ -48,6 +52,8 @@ impl Default for Materiality {
             latency_factor: 2.0,
             latency_seconds: 0.05,
             load_factor: 1.6,
+            log_errors: 0.5,
+            log_factor: 5.0,
             deviation: 3.0,
         }
     }

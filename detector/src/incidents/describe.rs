@@ -190,13 +190,13 @@ pub(super) fn case<'a>(config: &'a Config, state: &'a State, root: &'a Entity) -
     }
 }
 
-/// When the newest evidence is of: of harm, if there is any, for a forecast says nothing of how fresh that is.
+/// When the newest evidence is of: of harm, if there is any, for nothing else says how fresh that is.
 fn newest(symptoms: &[Symptom]) -> Option<Timestamp> {
     let newest = |is: fn(Kind) -> bool| {
         let matter = symptoms.iter().filter(|symptom| is(symptom.kind));
         matter.map(|symptom| symptom.at).max()
     };
-    newest(Kind::is_harm).or_else(|| newest(Kind::is_foretold))
+    newest(Kind::is_harm).or_else(|| newest(Kind::is_told))
 }
 
 /// Keeps a number of replicas that was recommended before unless the need has grown by more than a

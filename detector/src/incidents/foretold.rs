@@ -74,7 +74,7 @@ fn span(seconds: f64) -> String {
     format!("{:.0} {name}", (seconds / unit).floor())
 }
 
-/// How bad it is that something is foretold.
+/// How bad it is that something is foretold, or told of for another reason.
 pub(super) fn severity(symptom: &Symptom) -> Severity {
     let is_last =
         symptom.kind == Kind::CertificateForetold && symptom.value <= LAST * symptom.expected;

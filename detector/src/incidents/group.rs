@@ -167,14 +167,21 @@ fn way<'a, I: Iterator<Item = &'a Entity>>(
     if !is_harmed(start) {
         let symptoms = sick.get(start)?;
         let starved = symptoms.iter().any(|s| s.kind == Kind::LoadLow);
+        // A sick callee explains errors in the log, and nobody else what will run out.
+        let shows = |kind: Kind| symptoms.iter().any(|s| s.kind == kind);
+        let callee = || world.callees(start).find(|callee| is_harmed(callee));
+        if let Some(callee) = shows(Kind::LogErrors).then(callee).flatten() {
+            let mut on = self::way(world, sick, callers, own_cause, callee)?;
+            on.steps.insert(0, (Tie::Calls, callee.clone()));
+            return Some(on);
+        }
         let caller = callers(start).find(|caller| is_harmed(caller));
         if let Some(caller) = caller.filter(|_| starved) {
             way.step(Tie::LessLoad, caller.clone());
             return Some(way);
         }
-        // Nobody else explains what will run out.
-        let foretold = symptoms.iter().any(|s| s.kind.is_foretold());
-        return foretold.then_some(way);
+        let told = symptoms.iter().any(|s| s.kind.is_told());
+        return told.then_some(way);
     }
     let mut seen = BTreeSet::from([start.clone()]);
     loop {

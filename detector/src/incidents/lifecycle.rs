@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aegis_schemas::pipeline::Emitter;
 use aegis_schemas::{
-    Entity, Event, FailureKind, Incident, IncidentId, IncidentPhase, Severity, Subject, Timestamp,
+    Anomaly, Entity, Event, FailureKind, Incident, IncidentId, IncidentPhase, Severity, Subject,
+    Timestamp,
 };
 
 use super::classify::classify;
@@ -295,8 +296,14 @@ impl Core {
             .get(root)
             .is_some_and(|since| state.now.since(*since) >= seconds(config.open_after_s));
         // A forecast has seen much longer than that; a harm beside it has not.
-        let only_foretold = shows(Kind::is_foretold) && !shows(Kind::is_harm);
-        (lasting || only_foretold) && !sheltered
+        let no_harm = !shows(Kind::is_harm);
+        let only_foretold = shows(Kind::is_foretold) && no_harm;
+        // Errors in a log may be a callee's, which shows a little later.
+        let only_in_log = shows(|kind| kind == Kind::LogErrors) && no_harm;
+        let episode = state.episodes.get(root).map(|one| &one.anomaly);
+        let lasts = |one: &Anomaly| state.now.since(one.since) >= seconds(config.open_after_s);
+        let logged = only_in_log && episode.is_some_and(lasts);
+        (lasting || only_foretold || logged) && !sheltered
     }
 
     fn opened(

@@ -18,6 +18,7 @@ mod experience;
 mod foretold;
 mod group;
 mod lifecycle;
+mod logs;
 mod node;
 mod objects;
 mod open;

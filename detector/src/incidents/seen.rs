@@ -53,9 +53,13 @@ pub(super) fn seen(
         seen.entities
             .insert(entity.name.to_string(), Default::default());
         let episode = state.episodes.get(*entity);
-        // Certificates are no metrics of the entity: there are as many as it has names for.
+        // There are as many certificates and templates as somebody has names for: a model knows none of them.
         let blamed = episode.iter().flat_map(|one| &one.anomaly.blame);
-        for blame in blamed.filter(|blame| !blame.feature.starts_with("certificate.")) {
+        let is_named = |blame: &&Blame| {
+            let names = ["certificate.", "log_template."];
+            names.iter().any(|name| blame.feature.starts_with(name))
+        };
+        for blame in blamed.filter(|blame| !is_named(blame)) {
             seen.note(
                 entity.name.as_str(),
                 &blame.feature,

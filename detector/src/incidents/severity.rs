@@ -6,10 +6,10 @@ use super::foretold;
 use super::symptom::{Kind, Symptom};
 use super::world::World;
 
-/// The severity that is said: what is foretold is worth a warning at least.
+/// The severity that is said: what people are told of is worth a warning at least.
 pub(super) fn shown(world: &World, entity: &Entity, symptoms: &[Symptom]) -> Severity {
-    let foretold = symptoms.iter().filter(|symptom| symptom.kind.is_foretold());
-    let worst = foretold.map(foretold::severity).max();
+    let told = symptoms.iter().filter(|symptom| symptom.kind.is_told());
+    let worst = told.map(foretold::severity).max();
     severity(world, entity, symptoms).max(worst.unwrap_or(Severity::Info))
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{Config, Materiality, seconds};
 use super::foretold;
+use super::logs;
 use super::objects::{Pod, Workload};
 use super::world::World;
 
@@ -54,6 +55,8 @@ pub(super) enum Kind {
     CallErrors,
     /// Calls to another workload are slow.
     CallLatency,
+    /// Far more errors in the log than usual; no harm by itself.
+    LogErrors,
     /// More requests than usual; no harm by itself.
     LoadHigh,
     /// Fewer requests than usual.
@@ -63,7 +66,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether somebody is worse off because of it.
     pub(super) const fn is_harm(self) -> bool {
-        !matches!(self, Self::LoadHigh | Self::LoadLow) && !self.is_foretold()
+        !matches!(self, Self::LoadHigh | Self::LoadLow) && !self.is_told()
     }
 
     /// Whether it is a guess at what will be.
@@ -75,6 +78,11 @@ impl Kind {
                 | Self::PoolForetold
                 | Self::CertificateForetold
         )
+    }
+
+    /// Whether people are told of it though nobody is known to be worse off.
+    pub(super) const fn is_told(self) -> bool {
+        self.is_foretold() || matches!(self, Self::LogErrors)
     }
 
     /// Whether more requests than usual bring it about.
@@ -198,6 +206,7 @@ pub(super) fn symptoms(
     if let Some(episode) = episode {
         found.extend(metric_symptoms(&config.materiality, episode));
         found.extend(foretold::symptoms(config, episode));
+        found.extend(logs::symptom(&config.materiality, episode));
     }
     found.sort_by(|a, b| a.kind.cmp(&b.kind).then_with(|| a.peer.cmp(&b.peer)));
     found.dedup_by(|a, b| a.kind == b.kind && a.peer == b.peer);

@@ -16,7 +16,8 @@ const SIBLING: f64 = 0.25;
 const ODD_AND_RISING: f64 = 1.0;
 
 /// Every feature that is clearly off in the newest row, the most surprising first: how surprising it is is
-/// measured against how surprising it was before the episode. Then the certificates that are due.
+/// measured against how surprising it was before the episode. Then what its log says of it and the
+/// certificates that are due.
 pub(super) fn blame(metrics: &[Metric], reader: &Reader, supplies: &Supplies) -> Vec<Blame> {
     let off = |metric: &&Metric| metric.deviation().abs() >= BLAMED;
     let mut found: Vec<(f64, Blame)> = metrics
@@ -31,6 +32,7 @@ pub(super) fn blame(metrics: &[Metric], reader: &Reader, supplies: &Supplies) ->
         b.total_cmp(a).then_with(|| one.feature.cmp(&other.feature))
     });
     let found = found.into_iter().map(|(_, blame)| blame);
+    let found = found.chain(reader.templates.blame(BLAMED));
     found.chain(due(reader, supplies)).collect()
 }
 

@@ -14,7 +14,7 @@ use aegis_schemas::{Blame, Forecast, Name, Series, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::features::Prepared;
-use super::series::{Moment, Role};
+use super::series::{Moment, Role, told};
 
 /// The part of a certificate's life that is left when it is renewed (cert-manager's `renewBefore`).
 const RENEWED_AT: f64 = 1.0 / 3.0;
@@ -182,7 +182,7 @@ fn name(series: &Series) -> String {
         Some(subject) => format!("{place} ({subject})"),
         None => place,
     };
-    name.chars().take(MAX_NAME).collect()
+    told(&name, MAX_NAME)
 }
 
 #[cfg(test)]

@@ -2,15 +2,20 @@
 //! smoothed sums of each pod for telling which of them stands out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aegis_schemas::{MetricBatch, Name, Series, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
-use super::counter::Pod;
-use super::series::{Role, identity, limited};
+use super::counter::{Pod, Rise};
+use super::logs::{Templates, Written};
+use super::series::{Lines, Role, identity, limited};
 use super::tally::Tally;
 
+/// For how long lines that are counted each minute may go untold before there are none: a query for lines
+/// that were not written answers with nothing.
+const UNTOLD: Duration = Duration::from_secs(150);
 /// How many failures within the window tell of nothing.
 const ACCIDENTS: f64 = 1.0;
 
@@ -62,6 +67,12 @@ pub(super) struct Reader {
     pub(super) newest: Option<Timestamp>,
     /// The newest row alone.
     row: Tally,
+    /// When lines of its log were last told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written: Option<Timestamp>,
+    /// The templates of its log.
+    #[serde(default, skip_serializing_if = "Templates::is_empty")]
+    pub(super) templates: Templates,
 }
 
 impl Reader {
@@ -80,6 +91,7 @@ impl Reader {
         let keep = (-span / config.window.as_secs_f64()).exp();
         self.row.clear();
         let mut pod_rows: BTreeMap<&Option<Name>, Tally> = BTreeMap::new();
+        let mut written = Written::new();
         let mut pools: BTreeMap<(&Option<Name>, u64), f64> = BTreeMap::new();
         for one in series {
             if matches!(one.role, Role::Certificate(_)) {
@@ -100,6 +112,18 @@ impl Reader {
                 *pools.entry((&one.series.pod, one.limited)).or_default() += value;
                 continue;
             }
+            if let Role::Lines { what, .. } = one.role {
+                self.written = Some(at);
+                let room = config.max_series_per_pod;
+                let by = match what {
+                    Lines::Total => {
+                        rise(pod, one, value, (at, span), room).map_or(0.0, |rise| rise.by)
+                    }
+                    Lines::Rate | Lines::TemplateRate => value * span,
+                };
+                written.count(&mut self.row, one.role, by, span);
+                continue;
+            }
             take(
                 pod,
                 one,
@@ -109,6 +133,14 @@ impl Reader {
                 &mut self.row,
                 of_pod,
             );
+        }
+        match self.written {
+            Some(heard) if heard == at => self.templates.look(at, written),
+            Some(heard) if at.since(heard) >= UNTOLD => {
+                self.row.lines_span = span;
+                self.templates.look(at, written);
+            }
+            _ => {}
         }
         for ((name, pool), used) in pools {
             let limit = self.pods.get(name).map_or(0.0, |pod| pod.limits(pool).pool);
@@ -201,6 +233,18 @@ fn weighed(used: f64, limit: f64, span: f64) -> (f64, f64) {
     (used * weight, limit * weight)
 }
 
+/// How much a counter rose.
+fn rise(
+    pod: &mut Pod,
+    one: &Prepared<'_>,
+    value: f64,
+    (at, span): (Timestamp, f64),
+    room: usize,
+) -> Option<Rise> {
+    let key = (one.role.number(), one.identity);
+    pod.rise(key, value, at, span, room)
+}
+
 /// Adds one sample to the sums of the workload and of its pod.
 fn take(
     pod: &mut Pod,
@@ -252,8 +296,7 @@ fn take(
         }
         _ => {}
     }
-    let key = (one.role.number(), one.identity);
-    let Some(rise) = pod.rise(key, value, at, span, room) else {
+    let Some(rise) = rise(pod, one, value, (at, span), room) else {
         return;
     };
     if one.role == Role::Cpu {
@@ -319,7 +362,8 @@ fn count(tally: &mut Tally, role: Role<'_>, by: f64) {
         | Role::DiskLimit
         | Role::Pool
         | Role::PoolLimit
-        | Role::Certificate(_) => {}
+        | Role::Certificate(_)
+        | Role::Lines { .. } => {}
     }
 }
 

@@ -330,3 +330,41 @@ fn the_fullest_pool_of_the_fullest_pod_counts_whoever_tells_of_it() {
         rows.assert("pool_utilisation", expected);
     }
 }
+
+#[test]
+fn lines_of_the_log_become_rates_by_level_however_they_are_told() {
+    let refused = [("level", "error"), ("template", "refused by <*>")];
+    let slow = [("template", "WARN slow <*>")];
+    let mut rows = Rows::default();
+    for _ in 0..3 {
+        rows.row(&[
+            ("aegis:log_lines:rate1m", "a", &refused, 2.0),
+            ("aegis:log_lines:rate1m", "b", &refused, 1.0),
+            ("aegis:log_lines:rate1m", "b", &slow, 4.0),
+            // Their level was counted already.
+            (
+                "aegis:log_templates:rate1m",
+                "b",
+                &[("template", "error x")],
+                9.0,
+            ),
+        ]);
+    }
+    for (level, expected) in [("error", 3.0), ("warn", 4.0), ("info", 0.0)] {
+        rows.assert(&format!("log_rate.{level}"), expected);
+    }
+    // Samples of others come in between; a query for lines that were not written answers with nothing.
+    let memory = ("container_memory_working_set_bytes", "a", &[][..], 1.0);
+    rows.now += 59;
+    rows.row(&[memory]);
+    rows.assert("log_rate.error", 3.0);
+    rows.now += 99;
+    rows.row(&[memory]);
+    rows.assert("log_rate.error", 0.0);
+
+    let mut rows = Rows::default();
+    for total in [7.0, 10.0, 13.0] {
+        rows.row(&[("logback_events_total", "a", &[("level", "ERROR")], total)]);
+    }
+    rows.assert("log_rate.error", 3.0);
+}

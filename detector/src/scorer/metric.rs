@@ -34,6 +34,8 @@ impl Scale {
             }
             "error_ratio" | "call_error_ratio" | "packet_loss" => (None, 0.005),
             "request_rate" => (Some(0.5), 0.05),
+            // One line more or less in a minute is nothing, whatever the level.
+            "log_rate" | "log_template" => (Some(0.1), 0.2),
             // The slowest hundredth jumps between the bounds of the histogram.
             "latency_p99" => (Some(0.005), 0.1),
             _ => (Some(0.005), 0.05),
@@ -109,6 +111,11 @@ impl Metric {
         self.column.rows()
     }
 
+    /// Whether it is known what is usual.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.rows() >= PACE.quiet_rows
+    }
+
     /// Deviation of the smoothed value, in scales.
     pub(super) const fn deviation(&self) -> f64 {
         self.column.deviation
@@ -124,6 +131,11 @@ impl Metric {
         self.column.deviation_of(&PACE, self.scale.forward(value))
     }
 
+    /// How far `value` is from nothing, in the smallest scales.
+    pub(super) fn deviation_from_nothing(&self, value: f64) -> f64 {
+        (self.scale.forward(value) - self.scale.forward(0.0)) / self.scale.floor
+    }
+
     /// Between what a value is expected that is at most `width` scales off; nothing before that is known.
     pub(super) fn band(&self, width: f64) -> Option<(f64, f64)> {
         let spread = self.column.spread();
@@ -131,7 +143,7 @@ impl Metric {
             let level = side.mul_add(width * spread, self.column.mean());
             self.scale.backward(level)
         };
-        (self.rows() >= PACE.quiet_rows).then(|| (edge(-1.0).max(0.0), edge(1.0)))
+        self.is_settled().then(|| (edge(-1.0).max(0.0), edge(1.0)))
     }
 
     /// How much more surprising it is than usual.

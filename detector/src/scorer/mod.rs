@@ -13,6 +13,7 @@ mod core;
 mod counter;
 mod episode;
 mod features;
+mod logs;
 mod metric;
 mod series;
 mod supplies;

@@ -2,6 +2,8 @@
 
 use aegis_schemas::Series;
 
+use super::logs::Level;
+
 /// Labels that tell the connection pools of one process, or the servers of one exporter, apart.
 const POOLS: [&str; 6] = [
     "pool",
@@ -11,6 +13,17 @@ const POOLS: [&str; 6] = [
     "db_client_connection_pool_name",
     "server",
 ];
+
+/// How lines of a log are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// All that were ever written.
+    Total,
+    /// So many a second.
+    Rate,
+    /// The same of lines whose level is told elsewhere.
+    TemplateRate,
+}
 
 /// A moment in the life of a certificate; the value is in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +57,12 @@ pub(super) enum Role<'a> {
     PoolLimit,
     /// A moment in the life of a certificate.
     Certificate(Moment),
+    /// Lines of a log of a level, and of a template if that is known.
+    Lines {
+        level: Level,
+        template: Option<&'a str>,
+        what: Lines,
+    },
     /// Packets received.
     Packets,
     /// Packets that came and were dropped.
@@ -116,6 +135,14 @@ impl<'a> Role<'a> {
             | "db_client_connections_max"
             | "db_client_connection_max"
             | "pg_settings_max_connections" => Self::PoolLimit,
+            // Recording rules of Loki; stages that count lines in Alloy, Promtail and Vector; Micrometer.
+            "aegis:log_lines:rate1m" => lines(series, Lines::Rate),
+            "aegis:log_templates:rate1m" => lines(series, Lines::TemplateRate),
+            "log_lines_total"
+            | "loki_process_custom_log_lines_total"
+            | "promtail_custom_log_lines_total"
+            | "logback_events_total"
+            | "log4j2_events_total" => lines(series, Lines::Total),
             // cert-manager, x509-certificate-exporter, blackbox_exporter.
             "certmanager_certificate_expiration_timestamp_seconds"
             | "x509_cert_not_after"
@@ -149,6 +176,7 @@ impl<'a> Role<'a> {
             Self::Pool => 15,
             Self::PoolLimit => 16,
             Self::Certificate(_) => 17,
+            Self::Lines { .. } => 18,
         }
     }
 
@@ -159,6 +187,35 @@ impl<'a> Role<'a> {
             Self::CpuLimit | Self::MemoryLimit | Self::DiskLimit | Self::PoolLimit
         )
     }
+}
+
+fn lines(series: &Series, what: Lines) -> Role<'_> {
+    let label = |name: &str| {
+        let value = series.labels.get(name).map(String::as_str);
+        value.filter(|value| !value.is_empty())
+    };
+    let template = label("template").or_else(|| label("pattern"));
+    let level = ["level", "detected_level", "severity"]
+        .into_iter()
+        .find_map(label);
+    let level = level.map_or_else(
+        || template.map(Level::of_text),
+        |word| Some(Level::of(word)),
+    );
+    Role::Lines {
+        level: level.unwrap_or(Level::Unknown),
+        template,
+        what,
+    }
+}
+
+/// A label's value as people are told of it: whoever writes it may write anything.
+pub(super) fn told(text: &str, most: usize) -> String {
+    let plain = |letter: char| {
+        let is_odd = letter.is_control() || letter == '`';
+        if is_odd { ' ' } else { letter }
+    };
+    text.chars().take(most).map(plain).collect()
 }
 
 fn bound(le: &str) -> Option<f64> {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::logs::LEVELS;
+
 /// The most peers of a workload and bounds of a histogram that are kept.
 const MAX_PEERS: usize = 8;
 const MAX_BOUNDS: usize = 32;
@@ -49,6 +51,11 @@ pub(super) struct Tally {
     pub(super) span: f64,
     pub(super) latency: f64,
     pub(super) timed: f64,
+    /// Lines of the log by level, and the span in which they were counted.
+    #[serde(skip_serializing_if = "are_zero")]
+    pub(super) lines: [f64; LEVELS.len()],
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) lines_span: f64,
     /// Answers within each bound, by rising bound.
     buckets: Vec<(f64, f64)>,
     peers: BTreeMap<String, Calls>,
@@ -57,6 +64,10 @@ pub(super) struct Tally {
 /// Whether a sum need not be written.
 pub(super) fn is_zero(sum: &f64) -> bool {
     *sum == 0.0
+}
+
+fn are_zero(sums: &[f64]) -> bool {
+    sums.iter().all(is_zero)
 }
 
 impl Tally {
@@ -107,8 +118,12 @@ impl Tally {
             (&mut self.span, now.span),
             (&mut self.latency, now.latency),
             (&mut self.timed, now.timed),
+            (&mut self.lines_span, now.lines_span),
         ];
         for (sum, by) in pairs {
+            *sum += by;
+        }
+        for (sum, by) in self.lines.iter_mut().zip(now.lines) {
             *sum += by;
         }
         for &(le, by) in &now.buckets {
@@ -147,9 +162,11 @@ impl Tally {
             &mut self.span,
             &mut self.latency,
             &mut self.timed,
+            &mut self.lines_span,
         ] {
             change(sum);
         }
+        self.lines.iter_mut().for_each(&mut change);
         self.buckets.iter_mut().for_each(|(_, sum)| change(sum));
         for calls in self.peers.values_mut() {
             change(&mut calls.calls);
@@ -199,6 +216,15 @@ impl Tally {
         }
         if let Some(p99) = self.quantile(0.99, MIN_FOR_P99) {
             ratio("latency_p99", None, p99, 1.0, 0.0);
+        }
+        for (level, lines) in LEVELS.into_iter().zip(self.lines) {
+            ratio(
+                "log_rate",
+                Some(level.as_str()),
+                lines,
+                self.lines_span,
+                0.0,
+            );
         }
         for (peer, calls) in &self.peers {
             let peer = Some(peer.as_str());

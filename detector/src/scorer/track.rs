@@ -9,6 +9,7 @@ use super::blame::{blame, foretold};
 use super::config::Config;
 use super::episode::{Open, Row, Watch};
 use super::features::{Prepared, Reader};
+use super::logs::LEVELS;
 use super::metric::Metric;
 use super::supplies::Supplies;
 use crate::vector::tail::Tail;
@@ -16,6 +17,8 @@ use crate::vector::whole::Whole;
 
 /// The most features of a workload: what bounds its memory.
 const MAX_FEATURES: usize = 24;
+/// The same with the lines of its log, by level.
+const MAX_WITH_LOG: usize = MAX_FEATURES + LEVELS.len();
 /// No gap between two rows weighs more than this in baselines.
 const MAX_STEP: Duration = Duration::from_secs(60);
 /// Rows before and after a longer gap have nothing to do with each other.
@@ -126,11 +129,16 @@ impl Track {
 
     fn look(&mut self) {
         let metrics = &mut self.metrics;
-        let mut seen = [false; MAX_FEATURES];
+        let mut seen = [false; MAX_WITH_LOG];
         self.reader.features(|name, peer, level, instant| {
+            let most = if name == "log_rate" {
+                MAX_WITH_LOG
+            } else {
+                MAX_FEATURES
+            };
             let at = match metrics.iter().position(|metric| metric.is(name, peer)) {
                 Some(at) => at,
-                None if metrics.len() < MAX_FEATURES => {
+                None if metrics.len() < most => {
                     metrics.push(Metric::new(name, peer));
                     metrics.len() - 1
                 }
@@ -178,6 +186,7 @@ impl Track {
         for metric in &mut self.metrics {
             metric.learn(step, memory, weight);
         }
+        self.reader.templates.learn(step, memory, weight);
         if peak > 0.0 {
             self.peak.learn(peak.min(PEAK_TAUGHT), weight);
         }

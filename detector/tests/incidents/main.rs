@@ -7,6 +7,7 @@
 mod experience;
 mod foretold;
 mod log;
+mod logs;
 mod nodes;
 mod regroup;
 

@@ -182,6 +182,7 @@ fn nice(top: f64) -> f64 {
 
 fn feature_in_words(feature: &str) -> String {
     match feature.split_once('.') {
+        Some(("log_rate", level)) => format!("log lines, level {level}"),
         Some((name, peer)) => format!("{} to {peer}", spoken(name)),
         None => spoken(feature),
     }

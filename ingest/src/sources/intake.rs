@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use aegis_nats::parallel::Handler;
 use aegis_nats::{Delivery, Failure, PublishError};
-use aegis_schemas::{Event, codec};
+use aegis_schemas::{Event, SignalBody, codec};
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::{id, publisher, read};
+use crate::log_rates;
 use crate::metrics::{self, From};
 use crate::shared::Shared;
 
@@ -38,9 +39,27 @@ impl Handler for Intake {
             Event::Metric(batch) => batch.samples(),
             _ => 0,
         };
+        let samples = match &event {
+            Event::Signal(signal) => match &signal.body {
+                SignalBody::LogRates(rates) => {
+                    log_rates::samples(&signal.entity, &signal.source, rates, delivery.time)
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let store = async {
+            // Before the event itself: both are stored again if either fails, under the same ids.
+            let samples = samples.into_iter().collect();
+            shared.outbox.batches(samples, delivery.time, None).await?;
+            shared
+                .outbox
+                .handed_in(&event, id(delivery), delivery.time)
+                .await
+        };
         let stored = tokio::select! {
             () = self.stop.cancelled() => return Err(again()),
-            stored = shared.outbox.handed_in(&event, id(delivery), delivery.time) => stored,
+            stored = store => stored,
         };
         match stored {
             Ok(()) => {

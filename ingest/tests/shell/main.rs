@@ -216,11 +216,14 @@ async fn others_hand_in(world: &World) {
         "series": [{"metric": "queue", "values": [9.0]}]});
     let alert = json!({"entity": entity, "observed": now(), "source": "pager",
         "body": {"kind": "alert", "name": "CartErrors", "firing": true}});
+    let lines = json!({"entity": entity, "observed": now(), "source": "logs",
+        "body": {"kind": "log_rates", "interval_ms": 10_000, "templates": {"refused by <*>": 30}}});
     let state = json!({"entity": entity, "observed": now(), "source": "liar",
         "body": {"kind": "workload", "replicas": 0}});
     for (topic, kind, body) in [
         ("metrics", "aegis.metric.v1", &batch),
         ("signals", "aegis.signal.v1", &alert),
+        ("signals", "aegis.signal.v1", &lines),
         ("signals", "aegis.signal.v1", &state),
         ("signals", "aegis.signal.v1", &json!({"half": 1})),
     ] {
@@ -247,7 +250,14 @@ async fn others_hand_in(world: &World) {
         let batches = world.record.batches();
         batches
             .into_iter()
-            .find(|one| one.source == "intake/outside")
+            .find(|one| one.source == "intake/outside" && one.series[0].metric == "queue")
+    })
+    .await;
+    until("lines of a log as samples", || {
+        let batches = world.record.batches();
+        let mut series = batches.iter().flat_map(|one| &one.series);
+        let lines = series.find(|one| one.labels.contains_key("template"))?;
+        ((lines.values[0] - 3.0).abs() < 1e-9).then_some(())
     })
     .await;
     let subject = Subject::metric(partition_of(&batch.entity, 2), &batch.entity);

@@ -284,6 +284,10 @@ impl Draw<'_> {
                     .list(|draw| (draw.text(), draw.u64()))
                     .into_iter()
                     .collect(),
+                levels: self
+                    .list(|draw| (draw.text(), draw.u64()))
+                    .into_iter()
+                    .collect(),
             }),
             _ => SignalBody::Alert(signal::Alert {
                 severity: self.severity(),
