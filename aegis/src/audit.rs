@@ -1,6 +1,8 @@
 //! `aegis audit`: reads and proves the audit log. Needs the database and the log's public key, and
 //! nothing else: no service has to run, and none is believed.
 
+mod labelled;
+
 use std::path::{Path, PathBuf};
 
 use aegis_audit_sink::checkpoint::VerifyingKey;
@@ -76,6 +78,8 @@ pub enum Audit {
         #[arg(long)]
         compare: bool,
     },
+    /// Write the incidents that operators gave an opinion on, for `aegis train`.
+    Incidents(labelled::Incidents),
     /// Run the cores again over the record and compare every byte that they said.
     Replay(Replay),
     /// Print entries as they come.
@@ -104,6 +108,7 @@ impl Audit {
                 remembered, key, ..
             } => [remembered.as_mut(), key.as_mut()],
             Self::Prove { key, .. } => [key.as_mut(), None],
+            Self::Incidents(wanted) => [Some(&mut wanted.output), None],
             _ => [None, None],
         };
         for path in paths.into_iter().flatten() {
@@ -171,6 +176,7 @@ impl Audit {
                 );
                 Ok(())
             }
+            Self::Incidents(wanted) => wanted.run(&reader, config).await,
             Self::Replay(replay) => replay.run(config).await,
             Self::Tail { from, kind } => tail(&reader, from, &kind).await,
         }

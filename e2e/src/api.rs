@@ -47,4 +47,15 @@ impl Api {
         let answer = asked.bearer_auth(&self.token).send().await?;
         Ok(answer.error_for_status()?.json().await?)
     }
+
+    /// What is answered to a body that is sent to a path.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not answer or refuses.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let asked = self.client.post(format!("{}{path}", self.url)).json(body);
+        let answer = asked.bearer_auth(&self.token).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
 }

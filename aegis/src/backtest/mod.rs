@@ -2,6 +2,7 @@
 
 pub mod diagnose;
 mod entity;
+pub(crate) mod folder;
 pub mod incidents;
 pub mod plot;
 pub mod score;

@@ -92,6 +92,18 @@ impl<C: Core> Player<C> {
         }
     }
 
+    /// The core as it is now.
+    #[must_use]
+    pub const fn core(&self) -> &C {
+        self.machine.core()
+    }
+
+    /// Stream time of what it read last.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.machine.now()
+    }
+
     /// Reads the next message of the stream; answers what the core says to it.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 
 mod batches;
 mod cores;
-mod folder;
+mod found;
 mod play;
 mod state;
 
@@ -16,7 +16,7 @@ use aegis_simulator::labelled::{KINDS, Labelled};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use self::folder::Found;
+use crate::backtest::folder::Found;
 use crate::rehearse::seeds;
 
 /// Writes labelled incidents.
@@ -68,15 +68,14 @@ impl Incidents {
                 running.spawn(async move {
                     let drawn = Labelled::draw(kind, seed)
                         .with_context(|| format!("there is no kind `{kind}`"))?;
-                    let found = if as_seen {
+                    let seen = if as_seen {
                         let view = play::view(&drawn, seed).await?;
-                        view.map(Found::of_view)
+                        view.map(|(incident, case)| Found::of_case(&incident, case))
                     } else {
-                        Some(Found::of_samples(&drawn, play::play(&drawn, seed).await?))
+                        Some(found::of_samples(&drawn, play::play(&drawn, seed).await?))
                     };
-                    let is_found = found.is_some();
-                    found
-                        .map_or(Ok(()), |found| found.write(&output, &drawn, seed))
+                    let is_found = seen.is_some();
+                    seen.map_or(Ok(()), |seen| found::write(seen, &output, &drawn, seed))
                         .with_context(|| format!("cannot write below `{}`", output.display()))?;
                     anyhow::Ok(is_found)
                 });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aegis_detector::diagnosis::Case;
 use aegis_ingest::Catalogue;
-use aegis_schemas::{Anomaly, Cluster, Entity, FailureKind, Timestamp};
+use aegis_schemas::{Anomaly, Cluster, Entity, Incident, Timestamp};
 use aegis_simulator::{Labelled, Sample, Simulation};
 use anyhow::{Context, Result};
 
@@ -33,16 +33,8 @@ pub(super) struct Seen {
     pub(super) rows: Vec<(Timestamp, Entity, String, f64)>,
 }
 
-/// What the incident core saw of an incident that it opened.
-pub(super) struct View {
-    /// The incident as the diagnosis sees it.
-    pub(super) case: Case,
-    /// Where the core's rules say that it comes from, what they call it, and how sure they are, in
-    /// thousandths.
-    pub(super) root: Entity,
-    pub(super) kind: FailureKind,
-    pub(super) confidence: u16,
-}
+/// An incident that the core opened, with how the diagnosis sees it.
+pub(super) type View = (Incident, Case);
 
 /// Plays it until it has been open for as long as was drawn, or is over; `None` when the incident core opens
 /// none for the fault.
@@ -214,12 +206,7 @@ impl Play {
             incident.opened >= onset && case.entities.contains_key(name)
         });
         let nearest = of_it.min_by_key(|(incident, _)| incident.entity.name.as_str() != name);
-        nearest.map(|(incident, case)| View {
-            case,
-            root: incident.entity.clone(),
-            kind: incident.kind,
-            confidence: incident.confidence,
-        })
+        nearest.map(|(incident, case)| (incident.clone(), case))
     }
 
     /// Everything that was seen, by time, entity and metric.
