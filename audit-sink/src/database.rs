@@ -21,7 +21,7 @@ pub const DATABASE: &str = "aegis";
 
 const ROLES: &str = include_str!("../migrations/roles.sql");
 const GUARD: &str = include_str!("../migrations/guard.sql");
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "log", include_str!("../migrations/0001_log.sql")),
     (2, "views", include_str!("../migrations/0002_views.sql")),
     (3, "gateway", include_str!("../migrations/0003_gateway.sql")),
@@ -29,6 +29,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     (5, "pages", include_str!("../migrations/0005_pages.sql")),
     (6, "copies", include_str!("../migrations/0006_copies.sql")),
     (7, "grouped", include_str!("../migrations/0007_grouped.sql")),
+    (8, "history", include_str!("../migrations/0008_history.sql")),
 ];
 
 /// Where the URLs of the services are.

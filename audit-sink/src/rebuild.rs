@@ -16,9 +16,11 @@ use crate::{Error, views};
 const PAGE: i64 = 1_000;
 
 /// Each view and what identifies a row of it.
-const VIEWS: [(&str, &str); 11] = [
+const VIEWS: [(&str, &str); 13] = [
     ("incident", "incident"),
     ("incident_entry", "concat_ws(' ', incident, idx)"),
+    ("incident_said", "concat_ws(' ', incident, position)"),
+    ("incident_evidence", "concat_ws(' ', incident, event)"),
     ("decision", "decision"),
     ("outcome", "event"),
     ("assessment", "decision"),
@@ -93,8 +95,9 @@ pub async fn compare(reader: &Reader) -> Result<Comparison, Error> {
     // Nothing may be added between the two looks. In the order in which views are written, so that
     // nobody waits for each other.
     sqlx::query(
-        "LOCK TABLE views.incident, views.incident_entry, views.decision, views.outcome, views.assessment,
-         views.answer, views.access, views.standing, views.statistics, views.clock IN ACCESS EXCLUSIVE MODE",
+        "LOCK TABLE views.incident, views.incident_entry, views.incident_said, views.incident_evidence,
+         views.decision, views.outcome, views.assessment, views.answer, views.access, views.standing,
+         views.sampled, views.statistics, views.clock IN ACCESS EXCLUSIVE MODE",
     )
     .execute(&mut *transaction)
     .await?;

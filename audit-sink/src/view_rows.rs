@@ -15,6 +15,8 @@ use crate::Record;
 pub(crate) enum Table {
     Incident,
     IncidentEntry,
+    IncidentSaid,
+    IncidentEvidence,
     Decision,
     Outcome,
     Assessment,
@@ -22,6 +24,19 @@ pub(crate) enum Table {
     Access,
     Standing,
     Sampled,
+}
+
+/// Writes rows that come as a JSON array into a view in which the first one of a key stays.
+macro_rules! first_stays {
+    ($view:literal) => {
+        concat!(
+            "INSERT INTO views.",
+            $view,
+            " SELECT * FROM jsonb_populate_recordset(NULL::views.",
+            $view,
+            ", $1::jsonb) ON CONFLICT DO NOTHING"
+        )
+    };
 }
 
 impl Table {
@@ -47,41 +62,15 @@ impl Table {
                    causes = excluded.causes, recommendations = excluded.recommendations
                  WHERE excluded.position > incident.position"
             }
-            Self::IncidentEntry => {
-                "INSERT INTO views.incident_entry
-                 SELECT * FROM jsonb_populate_recordset(NULL::views.incident_entry, $1::jsonb)
-                 ON CONFLICT DO NOTHING"
-            }
-            Self::Decision => {
-                "INSERT INTO views.decision
-                 SELECT * FROM jsonb_populate_recordset(NULL::views.decision, $1::jsonb)
-                 ON CONFLICT DO NOTHING"
-            }
-            Self::Outcome => {
-                "INSERT INTO views.outcome
-                 SELECT * FROM jsonb_populate_recordset(NULL::views.outcome, $1::jsonb)
-                 ON CONFLICT DO NOTHING"
-            }
-            Self::Assessment => {
-                "INSERT INTO views.assessment
-                 SELECT * FROM jsonb_populate_recordset(NULL::views.assessment, $1::jsonb)
-                 ON CONFLICT DO NOTHING"
-            }
-            Self::Answer => {
-                "INSERT INTO views.answer
-                 SELECT * FROM jsonb_populate_recordset(NULL::views.answer, $1::jsonb)
-                 ON CONFLICT DO NOTHING"
-            }
-            Self::Access => {
-                "INSERT INTO views.access
-                 SELECT * FROM jsonb_populate_recordset(NULL::views.access, $1::jsonb)
-                 ON CONFLICT DO NOTHING"
-            }
-            Self::Sampled => {
-                "INSERT INTO views.sampled
-                 SELECT * FROM jsonb_populate_recordset(NULL::views.sampled, $1::jsonb)
-                 ON CONFLICT DO NOTHING"
-            }
+            Self::IncidentEntry => first_stays!("incident_entry"),
+            Self::IncidentSaid => first_stays!("incident_said"),
+            Self::IncidentEvidence => first_stays!("incident_evidence"),
+            Self::Decision => first_stays!("decision"),
+            Self::Outcome => first_stays!("outcome"),
+            Self::Assessment => first_stays!("assessment"),
+            Self::Answer => first_stays!("answer"),
+            Self::Access => first_stays!("access"),
+            Self::Sampled => first_stays!("sampled"),
             Self::Standing => {
                 "INSERT INTO views.standing
                  SELECT * FROM jsonb_populate_recordset(NULL::views.standing, $1::jsonb)
@@ -142,29 +131,38 @@ struct Here<'a> {
 
 impl Here<'_> {
     fn incident(&self, incident: &Incident) -> Vec<Row> {
+        let id = incident.incident;
         let resolved = incident.phase == IncidentPhase::Resolved;
-        let row = json!({
-            "incident": incident.incident,
+        let said = json!({
+            "incident": id,
             "state": if resolved { "resolved" } else { "open" },
-            "cluster": incident.entity.cluster,
-            "namespace": incident.entity.namespace,
             "entity": incident.entity.to_string(),
             "severity": incident.severity,
             "kind": incident.kind,
             "confidence": incident.confidence,
             "opened_at": incident.opened,
             "updated_at": self.record.time,
-            "resolved_at": resolved.then_some(self.record.time),
             "newest_evidence_at": incident.newest_evidence,
             "summary": incident.summary,
-            "affected": incident.affected,
-            "grouped": incident.grouped,
-            "evidence": incident.evidence,
-            "causes": incident.causes,
-            "recommendations": incident.recommendations,
         });
-        let key = incident.incident.to_string();
-        self.with_entry(Some(incident.incident), self.row(Table::Incident, key, row))
+        let mut newest = said.clone();
+        newest["cluster"] = json!(incident.entity.cluster);
+        newest["namespace"] = json!(incident.entity.namespace);
+        newest["resolved_at"] = json!(resolved.then_some(self.record.time));
+        newest["affected"] = json!(incident.affected);
+        newest["grouped"] = json!(incident.grouped);
+        newest["evidence"] = json!(incident.evidence);
+        newest["causes"] = json!(incident.causes);
+        newest["recommendations"] = json!(incident.recommendations);
+        let mut rows = self.with_entry(Some(id), self.row(Table::Incident, id.to_string(), newest));
+        let key = format!("{id}/{}", self.idx);
+        rows.push(self.row(Table::IncidentSaid, key, said));
+        rows.extend(incident.evidence.iter().map(|evidence| {
+            let row = json!({ "incident": id, "event": evidence.event, "at": evidence.at });
+            let key = format!("{id}/{}", evidence.event);
+            self.row(Table::IncidentEvidence, key, row)
+        }));
+        rows
     }
 
     fn warrant(&self, warrant: &Warrant) -> Vec<Row> {

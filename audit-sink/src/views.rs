@@ -188,8 +188,9 @@ fn is_about_data(error: &Error) -> bool {
 /// Empties every view.
 pub(crate) async fn clear(connection: &mut PgConnection) -> Result<(), Error> {
     sqlx::raw_sql(
-        "TRUNCATE views.incident, views.incident_entry, views.decision, views.outcome, views.assessment,
-         views.answer, views.access, views.standing, views.statistics, views.clock, views.sampled",
+        "TRUNCATE views.incident, views.incident_entry, views.incident_said, views.incident_evidence,
+         views.decision, views.outcome, views.assessment, views.answer, views.access, views.standing,
+         views.sampled, views.statistics, views.clock",
     )
     .execute(connection)
     .await?;

@@ -6,8 +6,8 @@ use aegis_audit_sink::read::Standing;
 use aegis_audit_sink::{rebuild, story};
 use aegis_schemas::{
     Actor, Cluster, Command, CommandBody, Decision, DecisionId, Digest, Entity, EntityKind, Event,
-    Incident, IncidentId, IncidentPhase, Mode, Name, Namespace, Scope, StandingOrders, Stream,
-    Verdict,
+    Evidence, EvidenceSource, Incident, IncidentId, IncidentPhase, Mode, Name, Namespace, Scope,
+    StandingOrders, Stream, Verdict,
 };
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -81,6 +81,13 @@ async fn what_comes_late_does_not_replace_what_is_newer_and_nul_is_no_obstacle()
         .await
         .unwrap();
     assert_eq!(row, ("resolved".to_owned(), "it \u{fffd} lives".to_owned()));
+    let past: Vec<(String, String)> =
+        sqlx::query_as("SELECT state, summary FROM views.incident_said ORDER BY position")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(past.len(), 2);
+    assert_eq!(past[0], ("open".to_owned(), "cart crashes".to_owned()));
     let reader = database.reader().await;
     let told = story::story(
         &reader,
@@ -120,6 +127,36 @@ async fn a_merge_is_on_record_with_both_incidents() {
         .unwrap();
     let expected = [one, two].map(|incident| (incident.to_string(), 0));
     assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), expected.into());
+}
+
+#[tokio::test]
+async fn what_an_incident_rests_on_is_counted_once_and_when_it_was_named_first() {
+    let seen = |event: u8, second: i64| Evidence {
+        event: aegis_schemas::EventId::from_bytes([event; 16]),
+        source: EvidenceSource::ObjectState,
+        entity: "demo/shop/deployment/cart".parse().unwrap(),
+        at: aegis_schemas::Timestamp::from_millis(second * 1_000),
+        text: "it crashes".to_owned(),
+    };
+    let database = Database::new().await;
+    let said = [vec![seen(1, 5)], vec![seen(1, 9), seen(2, 8)]];
+    for (seq, evidence) in (1_u64..).zip(said) {
+        let Event::Incident(mut said) = incident(IncidentPhase::Updated, "cart crashes") else {
+            panic!("an incident");
+        };
+        said.evidence = evidence;
+        let record = record(Stream::Events, seq, &Event::Incident(said));
+        database.append(&[record]).await;
+    }
+    let mut connection = PgConnection::connect(&database.gateway_url())
+        .await
+        .unwrap();
+    let query = "SELECT extract(epoch FROM at)::bigint FROM views.incident_evidence ORDER BY event";
+    let named: Vec<i64> = sqlx::query_scalar(query)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(named, [5, 8]);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::frame::Frame;
 use super::rows::Incident;
+use super::triage::{self, Row};
 use super::visitor::Visitor;
 use super::{Page, encoded, show};
 use crate::app::App;
@@ -15,7 +16,9 @@ use crate::app::App;
 /// Rows of one page.
 const PAGE: usize = 50;
 
-const INCIDENTS: &str = "SELECT * FROM views.incident
+const INCIDENTS: &str = "SELECT incident, state, severity, kind, entity, confidence, opened_at,
+      updated_at, resolved_at, newest_evidence_at, summary
+    FROM views.incident
     WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR severity = $2)
       AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', entity, kind, summary, incident)), lower($3)) > 0)
       AND ($4::text IS NULL OR (opened_at, incident) < (split_part($4, ' ', 1)::timestamptz, split_part($4, ' ', 2)))
@@ -48,7 +51,7 @@ impl Wanted {
 struct Incidents {
     frame: Frame,
     wanted: Wanted,
-    incidents: Vec<Incident>,
+    incidents: Vec<Row>,
     next: Option<String>,
 }
 
@@ -79,7 +82,7 @@ pub(super) async fn page(
     show(&Incidents {
         frame: Frame::around(&app, &visitor, "incidents", "Incidents").await?,
         wanted,
-        incidents,
+        incidents: triage::rows(&app, incidents).await?,
         next,
     })
 }

@@ -20,6 +20,7 @@ mod regroup;
 mod rows;
 mod session;
 mod timeline;
+mod triage;
 mod visitor;
 mod words;
 

@@ -8,7 +8,8 @@ use axum::extract::State;
 use serde::Deserialize;
 
 use super::frame::Frame;
-use super::rows::{Act, Approval, Incident};
+use super::rows::{Act, Approval};
+use super::triage::{self, Row};
 use super::visitor::Visitor;
 use super::words::thousands;
 use super::{Page, show};
@@ -22,7 +23,7 @@ const STAGES_WITHIN: Duration = Duration::from_millis(500);
 #[template(path = "overview.html")]
 struct Overview {
     frame: Frame,
-    incidents: Vec<Incident>,
+    incidents: Vec<Row>,
     approvals: Vec<Approval>,
     acts: Vec<Act>,
     day: Counts,
@@ -66,7 +67,9 @@ impl Counts {
     }
 }
 
-pub(super) const OPEN_INCIDENTS: &str = "SELECT * FROM views.incident WHERE state = 'open'
+const OPEN_INCIDENTS: &str = "SELECT incident, state, severity, kind, entity, confidence, opened_at,
+      updated_at, resolved_at, newest_evidence_at, summary
+    FROM views.incident WHERE state = 'open'
     ORDER BY array_position(ARRAY['critical', 'error', 'warning', 'info'], severity), opened_at DESC";
 pub(super) const OPEN_APPROVALS: &str = "SELECT * FROM views.approval WHERE state = 'open'
     AND expires_at >= (SELECT at FROM views.clock WHERE stream = 'AEGIS_EVENTS') ORDER BY asked_at";
@@ -89,7 +92,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page 
         found.ok_or(sqlx::Error::RowNotFound)
     };
     show(&Overview {
-        incidents: store.read(OPEN_INCIDENTS, &[], 12).await?,
+        incidents: triage::rows(&app, store.read(OPEN_INCIDENTS, &[], 12).await?).await?,
         approvals: store.read(OPEN_APPROVALS, &[], 12).await?,
         acts: store
             .read(super::acts::ACTS, &[None, None, None], 8)

@@ -19,12 +19,19 @@ pub(super) struct Incident {
     pub(super) opened_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) resolved_at: Option<Timestamp>,
+    pub(super) newest_evidence_at: Timestamp,
     pub(super) summary: String,
+    // Lists leave out what only the page of one incident shows.
+    #[serde(default)]
     pub(super) affected: Vec<Entity>,
     /// Null in rows that an older audit-sink wrote.
+    #[serde(default)]
     pub(super) grouped: Option<Vec<Grouped>>,
+    #[serde(default)]
     pub(super) evidence: Vec<Evidence>,
+    #[serde(default)]
     pub(super) causes: Vec<Cause>,
+    #[serde(default)]
     pub(super) recommendations: Vec<Recommendation>,
 }
 
@@ -43,6 +50,10 @@ impl Incident {
 
     pub(super) fn opened(&self) -> When {
         When(self.opened_at)
+    }
+
+    pub(super) fn last_seen(&self) -> When {
+        When(self.newest_evidence_at)
     }
 
     pub(super) fn resolved(&self) -> Option<When> {
