@@ -84,6 +84,13 @@ impl Document {
             .map(|(named, operation)| (named.as_str(), operation))
     }
 
+    /// The roles that may ask for the operation of that id.
+    pub(crate) fn roles_for(&self, id: &str) -> &[&'static str] {
+        let mut all = self.operations.values();
+        all.find(|operation| operation.id == id)
+            .map_or(&[], |operation| operation.roles.as_slice())
+    }
+
     /// The document as JSON.
     pub(crate) fn text(&self) -> &str {
         &self.text

@@ -7,8 +7,8 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Redirect;
 use serde::Deserialize;
-use serde_json::Value;
 
+use super::facts::facts;
 use super::frame::Frame;
 use super::overview::OPEN_APPROVALS;
 use super::rows::{Approval, Incident};
@@ -46,8 +46,10 @@ struct One {
     approval: Approval,
     incident: Option<Incident>,
     answered: Option<Answered>,
-    /// What stands in the proposal, one fact a line.
+    /// What stands in the proposal and follows from it, one fact a line.
     facts: Vec<(&'static str, String)>,
+    /// The roles that may answer.
+    who: String,
 }
 
 pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page {
@@ -81,6 +83,7 @@ pub(super) async fn one(
     show(&One {
         frame: Frame::around(&app, &visitor, "approvals", approval.what()).await?,
         facts: facts(&approval, incident.as_ref()),
+        who: app.document.roles_for("approve_proposal").join(" or "),
         answered: app.store.read_one(RESULT, &[Some(digest)]).await?,
         approval,
         incident,
@@ -110,40 +113,4 @@ pub(super) async fn answer(
     };
     ask(&app, &sent.visitor, None, reason, body).await?;
     Ok(Redirect::to(&format!("/approvals/{proposal}")))
-}
-
-/// What exactly would be done, to what.
-fn facts(approval: &Approval, incident: Option<&Incident>) -> Vec<(&'static str, String)> {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let mut facts = Vec::new();
-    if let Some(target) = &approval.target {
-        facts.push(("object", text(&target["gvk"])));
-        facts.push(("uid", text(&target["uid"])));
-        facts.push(("generation", text(&target["generation"])));
-    }
-    if let Some(Value::Object(parameters)) = &approval.parameters {
-        let said = parameters
-            .iter()
-            .map(|(name, value)| format!("{} {}", super::words::spoken(name), text(value)))
-            .collect::<Vec<_>>();
-        facts.push(("exactly", said.join(", ")));
-    }
-    let target = approval.target.as_ref().map(|target| &target["uid"]);
-    let blast = incident
-        .iter()
-        .flat_map(|incident| &incident.recommendations)
-        .find(|found| target.is_some_and(|uid| *uid == Value::String(found.target.uid.to_string())))
-        .map(|found| &found.blast);
-    if let Some(blast) = blast {
-        facts.push((
-            "takes down at once",
-            format!("{} of {} pods at most", blast.pods, blast.of),
-        ));
-    }
-    facts.push(("policy set", approval.policy.clone()));
-    facts.push(("digest", approval.proposal.clone()));
-    facts
 }

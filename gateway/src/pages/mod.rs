@@ -9,6 +9,7 @@ mod approvals;
 mod assets;
 mod audit;
 mod chart;
+mod facts;
 mod frame;
 mod incident;
 mod incidents;
