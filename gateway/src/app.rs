@@ -9,12 +9,12 @@ use aegis_schemas::{
     AccessOutcome, Command, CommandBody, Entity, EntityKind, Event, EventId, Kind, Name, Subject,
 };
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Happened, Recorder, now};
 use crate::auth::Principal;
-use crate::cores::{Checked, Cores};
+use crate::checks::Checks;
+use crate::cores::Cores;
 use crate::document::Document;
 use crate::limits::Limit;
 use crate::live::Live;
@@ -35,9 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long it is not asked again how the audit log is; it may be silent for much longer.
 const AUDIT_IS_WELL_FOR: Duration = Duration::from_secs(1);
 
-/// How long what was said of a policy set is said again, and of how many.
-const CHECKED_FOR: Duration = Duration::from_secs(3_600);
-const MAX_CHECKED: usize = 8;
+/// The most drafts of policy sets of which it is remembered what was said.
+const MAX_DRAFTS: usize = 8;
 /// How long a key that was good is looked up, however many bad ones come from its address.
 const GOOD_KEYS_FOR: Duration = Duration::from_secs(600);
 /// The most of them.
@@ -67,10 +66,10 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) cores: Arc<dyn Cores>,
     pub(crate) permits: Permits,
-    /// Checking a policy set is work: one at a time.
-    pub(crate) checking: Semaphore,
-    /// What was said of policy sets of late, by their text.
-    pub(crate) checked: Recent<String, Checked>,
+    /// What is said of the policy set in force, however many drafts wait.
+    pub(crate) in_force: Checks,
+    /// What is said of policy sets that somebody thinks of.
+    pub(crate) drafts: Checks,
     /// Fingerprints of the API keys that were good of late.
     pub(crate) good_keys: Recent<Vec<u8>, ()>,
     /// That the audit log is well enough for more to be taken.
@@ -113,8 +112,8 @@ impl App {
             document: Document::new(crate::routes::document(), |call| {
                 cores.permits(call).is_ok()
             }),
-            checking: Semaphore::new(1),
-            checked: Recent::new(CHECKED_FOR, MAX_CHECKED),
+            in_force: Checks::new(1),
+            drafts: Checks::new(MAX_DRAFTS),
             good_keys: Recent::new(GOOD_KEYS_FOR, MAX_GOOD_KEYS),
             audit_is_well: Recent::new(AUDIT_IS_WELL_FOR, 1),
             stages: Recent::new(STAGES_FOR, 1),

@@ -8,6 +8,7 @@ mod access;
 mod app;
 mod auth;
 mod bare;
+mod checks;
 mod config;
 mod cores;
 mod document;

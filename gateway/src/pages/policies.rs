@@ -146,11 +146,11 @@ async fn page_with(app: &Arc<App>, visitor: &Visitor, draft: Option<String>) -> 
     // What decides comes before what it is decided with.
     files.sort_by_key(|file| !file.name.ends_with(".cedar"));
     let checked = match &content {
-        Some(content) => Some(crate::routes::checked(app, content.to_string()).await?),
+        Some(content) => Some(app.in_force.check(&app.cores, content.clone()).await?),
         None => None,
     };
     let answer = match &draft {
-        Some(draft) => Some(crate::routes::checked(app, draft.clone()).await?),
+        Some(draft) => Some(app.drafts.check(&app.cores, draft.clone()).await?),
         None => None,
     };
     show(&Policies {

@@ -36,7 +36,6 @@ use crate::trace;
 pub(crate) use self::commands::halt::{engage, release};
 pub(crate) use self::parts::{Body, Id, Sought};
 pub(crate) use self::read::incidents::{INCIDENT, INCIDENTS};
-pub(crate) use self::what_if::checked;
 
 /// The largest body of a request, bytes.
 pub(crate) const MAX_BODY: usize = 256 * 1024;

@@ -1,7 +1,6 @@
 //! What nothing comes of: whether an act would be allowed, and what the detector would find in samples.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use aegis_schemas::MetricBatch;
 use axum::Json;
@@ -58,26 +57,8 @@ pub(super) async fn check_policies(
     State(app): State<Arc<App>>,
     Body(draft): Body<Draft>,
 ) -> Result<Json<Checked>, Problem> {
-    Ok(Json(checked(&app, draft.content).await?))
-}
-
-/// Checks a policy set, off the threads that answer requests: it is work.
-pub(crate) async fn checked(app: &App, content: String) -> Result<Checked, Problem> {
-    let unavailable = |error: &dyn std::fmt::Display| Problem::unavailable(error.to_string());
-    let now = Instant::now();
-    if let Some(known) = app.checked.get(&content, now) {
-        return Ok(known);
-    }
-    let _permit = app
-        .checking
-        .acquire()
-        .await
-        .map_err(|error| unavailable(&error))?;
-    let (cores, text) = (Arc::clone(&app.cores), content.clone());
-    let checking = tokio::task::spawn_blocking(move || cores.check_policies(&text));
-    let checked = checking.await.map_err(|error| unavailable(&error))?;
-    app.checked.put(content, checked.clone(), now);
-    Ok(checked)
+    let checked = app.drafts.check(&app.cores, draft.content).await?;
+    Ok(Json(checked))
 }
 
 /// What the detector would find in these samples, if it knew no others. Nothing is stored.
