@@ -46,9 +46,13 @@ impl Desk {
     ///
     /// When a secret cannot be read.
     pub(crate) fn open(bus: &Bus, config: Config) -> Result<Self, Error> {
+        let stations = stations(&config)?;
+        for station in stations.values() {
+            metrics::begin(station.channel().kind());
+        }
         Ok(Self {
             told: kv::Told::new(bus),
-            stations: stations(&config)?,
+            stations,
             config,
         })
     }

@@ -43,6 +43,12 @@ pub(crate) fn describe() {
     );
 }
 
+/// A channel is there: what nothing was said of yet is 0, so that the first time is seen as a rise.
+pub(crate) fn begin(channel: &'static str) {
+    counter!("aegis_notify_requests_total", "channel" => channel, "result" => "taken").increment(0);
+    counter!("aegis_notify_given_up_total", "channel" => channel).increment(0);
+}
+
 /// A receiver answered, or did not.
 pub(crate) fn answered(channel: &'static str, answer: &Answer, took: Duration) {
     let result = match answer {
