@@ -202,6 +202,8 @@ async fn a_newcomer_sees_an_incident_heal_and_approves_the_next_by_keyboard() {
         browser.shoot(&format!("{page}-dark")).await.unwrap();
     }
 
+    shows_the_past(&browser, &home).await;
+
     let complaints = browser.complaints().await.unwrap();
     assert!(complaints.is_empty(), "{complaints:#?}");
     let asked = browser.asked_for().await.unwrap();
@@ -224,6 +226,58 @@ async fn a_newcomer_sees_an_incident_heal_and_approves_the_next_by_keyboard() {
         .unwrap();
     browser.quit().await.unwrap();
     stack.stop().await;
+}
+
+/// The first incident is over by now; when it was opened it was open, and before that it was not there.
+async fn shows_the_past(browser: &Browser, home: &str) {
+    let list = format!("{home}/incidents?state=resolved&q=cart");
+    browser.open(&list).await.unwrap();
+    browser
+        .until(
+            "its row",
+            "document.querySelector('svg.spark rect')",
+            HEALED,
+        )
+        .await
+        .unwrap();
+    for (look, name) in [
+        (Look::Phone, "phone"),
+        (Look::Light, "light"),
+        (Look::Dark, "dark"),
+    ] {
+        browser.look(look).await.unwrap();
+        browser.shoot(&format!("incidents-{name}")).await.unwrap();
+    }
+    browser.keys("jo").await.unwrap();
+    let over =
+        "document.querySelector('.head .state.resolved') && document.querySelector('#first').href";
+    let opened = browser.until("it is over", over, SOON).await.unwrap();
+
+    browser.open(opened.as_str().unwrap()).await.unwrap();
+    let was = "document.querySelector('.past') && document.querySelector('.head .state.open') \
+        && !document.querySelector('main form, main[data-live]')";
+    browser.until("it was open", was, SOON).await.unwrap();
+    browser.shoot("incident-past-dark").await.unwrap();
+
+    let before =
+        "new Date(new URL(location.href).searchParams.get('at').replace(/\\.\\d+/, '')) - 1000";
+    let before = format!("new Date({before}).toISOString()");
+    let before = browser.until("before", &before, SOON).await.unwrap();
+    let before = before.as_str().unwrap();
+    let list = format!("{home}/incidents?state=&q=cart&at={before}");
+    browser.open(&list).await.unwrap();
+    let nothing = "document.querySelector('.past') && document.querySelector('main .empty') \
+        && document.querySelector('.tabs a').href.includes('at=')";
+    browser
+        .until("it was not there", nothing, SOON)
+        .await
+        .unwrap();
+    browser.open(&format!("{home}/?at={before}")).await.unwrap();
+    browser
+        .until("the past", &says(".past", "As it was"), SOON)
+        .await
+        .unwrap();
+    browser.shoot("overview-past-dark").await.unwrap();
 }
 
 /// What a browser would send with a form of our own page.
@@ -418,6 +472,17 @@ async fn forms_of_other_sites_and_roles_without_the_right_change_nothing() {
         ada.send("/people/invite", &invite, "same-origin").await,
         StatusCode::FORBIDDEN
     );
+
+    // A moment that is none is said so.
+    for (at, why) in [
+        ("yesterday", "is no moment"),
+        ("2999-01-01T00:00:00Z", "is still to come"),
+    ] {
+        let answer = ada.page(&format!("/incidents?at={at}")).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(why), "{text}");
+    }
 
     // Hostile paths and queries are refused in words, and none of them is a 500.
     for path in [

@@ -22,7 +22,8 @@ function tellTimes(within) {
   for (const time of within.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     const counts = time.closest("[data-countdown]");
-    const said = clock === "relative" || counts ? words((Date.now() - at) / 1000)
+    const exact = clock !== "UTC" && time.closest("[data-exact]");
+    const said = exact ? at.toLocaleString() : clock === "relative" || counts ? words((Date.now() - at) / 1000)
       : clock === "local" ? at.toLocaleString() : at.toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
     if (time.textContent !== said) time.textContent = said;
   }
@@ -159,6 +160,9 @@ function crosshair(within) {
   for (const { svg } of charts) { svg.addEventListener("pointermove", point); svg.addEventListener("pointerleave", clear); }
 }
 
+// Where somebody says whether an incident was judged rightly.
+const FEEDBACK = "form[action$='/feedback'] input[name=reason]";
+
 // The keyboard.
 let here = -1;
 const rows = () => [...document.querySelectorAll("#main [data-row]")];
@@ -208,9 +212,15 @@ document.addEventListener("keydown", (event) => {
     case "g": chord = true; setTimeout(() => { chord = false; }, 1500); break;
     case "j": move(1); break;
     case "k": move(-1); break;
-    case "Enter": {
+    case "Enter": case "o": {
       const row = rows()[Math.max(0, here)];
-      if (row && event.target === document.body) location.href = row.dataset.row;
+      if (row && (event.key === "o" || event.target === document.body)) location.href = row.dataset.row;
+      break;
+    }
+    case "f": {
+      const row = rows()[here];
+      if (row?.dataset.row.startsWith("/incidents/")) location.href = `${row.dataset.row}#feedback`;
+      else focus(FEEDBACK);
       break;
     }
     case "y": focus("#approve"); break;
@@ -251,5 +261,6 @@ document.addEventListener("DOMContentLoaded", () => {
     crosshair(document.getElementById("main"));
     follow();
   }
+  if (location.hash === "#feedback") document.querySelector(FEEDBACK)?.focus();
   setInterval(() => tellTimes(document), 1000);
 });

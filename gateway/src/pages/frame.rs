@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::past::Moment;
 use super::visitor::Visitor;
 use crate::app::App;
 use crate::problem::Problem;
@@ -20,7 +21,11 @@ pub(super) struct Frame {
     pub(super) css: String,
     pub(super) script: String,
     pub(super) icon: String,
-    /// Whether the visitor may ask for acts.
+    /// The moment that the page tells of; the bar and the navigation tell of now.
+    pub(super) moment: Moment,
+    /// Whether the visitor may stop all acts.
+    pub(super) stops: bool,
+    /// Whether the page lets the visitor ask for acts: nobody changes the past.
     pub(super) operates: bool,
     /// Whether the visitor may change modes and users.
     pub(super) administers: bool,
@@ -90,6 +95,8 @@ impl Frame {
             css: super::assets::path("app.css"),
             script: super::assets::path("app.js"),
             icon: super::assets::path("icon.svg"),
+            moment: Moment::default(),
+            stops: visitor.has(&["admin", "operator"]),
             operates: visitor.has(&["admin", "operator"]),
             administers: visitor.has(&["admin"]),
             open_incidents: around.open_incidents,
@@ -100,6 +107,16 @@ impl Frame {
             entries: around.size,
             cluster,
         })
+    }
+
+    /// As these, around a page that tells of `moment`.
+    pub(super) fn at_moment(mut self, moment: Moment) -> Self {
+        if moment.past().is_some() {
+            self.operates = false;
+            self.administers = false;
+        }
+        self.moment = moment;
+        self
     }
 
     /// Whether the navigation's entry is this page's.

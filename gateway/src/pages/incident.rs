@@ -7,33 +7,29 @@ use aegis_schemas::{CommandBody, FeedbackVerdict, IncidentId};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::frame::Frame;
+use super::past::Moment;
 use super::regroup::{Other, others};
 use super::rows::{Act, Approval, Decision, Incident};
 use super::timeline::{Row, Timeline};
 use super::visitor::{Sent, Visitor};
-use super::{Done, Page, chart, show};
+use super::{Done, Page, show};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::record::Unavailable;
 
 const ONE: &str = "SELECT * FROM views.incident WHERE incident = $1";
-const DECISIONS: &str = "SELECT * FROM views.decision WHERE incident = $1 ORDER BY idx DESC";
-const APPROVALS: &str = "SELECT * FROM views.approval WHERE incident = $1 ORDER BY asked_at";
+const DECISIONS: &str = "SELECT * FROM views.decision
+    WHERE incident = $1 AND ($2::text IS NULL OR decided_at <= $2::timestamptz) ORDER BY idx DESC";
+const APPROVALS: &str = "SELECT * FROM views.approval
+    WHERE incident = $1 AND ($2::text IS NULL OR asked_at <= $2::timestamptz) ORDER BY asked_at";
 const ENTRIES: &str = "SELECT e.idx, e.kind FROM views.incident_entry w
-    JOIN audit.audit_entry e USING (idx) WHERE w.incident = $1 ORDER BY e.idx DESC";
+    JOIN audit.audit_entry e USING (idx)
+    WHERE w.incident = $1 AND ($2::text IS NULL OR e.stream_time <= $2::timestamptz) ORDER BY e.idx DESC";
+const FIRST: &str = "SELECT min(updated_at) AS at FROM views.incident_said WHERE incident = $1";
 /// Entries of the record that are listed.
 const ENTRIES_SHOWN: i64 = 60;
-/// The least and the most of the time before that is charted: three times as long as the incident.
-const BEFORE: (SignedDuration, SignedDuration) =
-    (SignedDuration::from_secs(90), SignedDuration::from_mins(30));
-/// And after: half as long.
-const AFTER: (SignedDuration, SignedDuration) =
-    (SignedDuration::from_secs(15), SignedDuration::from_mins(5));
-/// Features that are charted: those that moved most.
-const CHARTS: usize = 6;
 
 #[derive(Debug, serde::Deserialize)]
 struct Entry {
@@ -49,6 +45,11 @@ impl Entry {
     }
 }
 
+#[derive(Debug, serde::Deserialize)]
+struct First {
+    at: Option<Timestamp>,
+}
+
 #[derive(Template)]
 #[template(path = "incident.html")]
 struct Shown {
@@ -61,40 +62,56 @@ struct Shown {
     entries: Vec<Entry>,
     /// Where it may belong, for those who may say so while it lasts.
     others: Vec<Other>,
+    /// When it was first said.
+    first: Option<Timestamp>,
     noted: bool,
 }
 
-#[derive(Template)]
-#[template(path = "charts.html")]
-struct Charts {
-    frame: Frame,
-    incident: Incident,
-    charts: Vec<chart::Chart>,
-}
-
-async fn find(app: &App, id: String) -> Result<Incident, Problem> {
+/// The incident, as it is or was.
+pub(super) async fn find(app: &App, id: String, moment: Moment) -> Result<Incident, Problem> {
+    if let Some(at) = moment.past() {
+        return super::past::incident(app, id, at).await;
+    }
     app.store
         .read_one(ONE, &[Some(id)])
         .await?
         .ok_or_else(|| Problem::not_found("incident"))
 }
 
+/// The newest acts of an incident, the oldest first.
+pub(super) async fn acts_of(
+    app: &App,
+    incident: &Incident,
+    moment: Moment,
+    most: i64,
+) -> Result<Vec<Act>, sqlx::Error> {
+    let of = [Some(incident.incident.clone()), None, None, moment.filter()];
+    let acts: Vec<Act> = app.store.read(super::acts::ACTS, &of, most).await?;
+    Ok(acts.into_iter().rev().map(|act| moment.act(act)).collect())
+}
+
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Path(id): Path<String>,
+    moment: Moment,
     Query(noted): Query<Noted>,
 ) -> Page {
     visitor.who.demand(&app, "get_incident")?;
-    let incident = find(&app, id).await?;
-    let of = [Some(incident.incident.clone()), None, None];
+    let incident = find(&app, id, moment).await?;
+    let of = [Some(incident.incident.clone()), moment.filter()];
     let store = &app.store;
-    let decisions: Vec<Decision> = store.read(DECISIONS, &of[..1], 100).await?;
-    let approvals: Vec<Approval> = store.read(APPROVALS, &of[..1], 20).await?;
-    let mut acts: Vec<Act> = store.read(super::acts::ACTS, &of, 50).await?;
-    acts.reverse();
+    let decisions: Vec<Decision> = store.read(DECISIONS, &of, 100).await?;
+    let approvals: Vec<Approval> = store.read(APPROVALS, &of, 20).await?;
+    let approvals: Vec<Approval> = approvals
+        .into_iter()
+        .map(|approval| moment.approval(approval))
+        .collect();
+    let acts = acts_of(&app, &incident, moment, 50).await?;
     let title = format!("{} of {}", incident.kind(), incident.thing().name());
-    let frame = Frame::around(&app, &visitor, "incidents", title).await?;
+    let frame = Frame::around(&app, &visitor, "incidents", title)
+        .await?
+        .at_moment(moment);
     let others = if frame.operates && incident.is_open() {
         others(&app, &incident.incident).await?
     } else {
@@ -104,8 +121,12 @@ pub(super) async fn page(
         frame,
         others,
         timeline: timeline(&incident, &approvals, &acts).svg(),
-        entries: store.read(ENTRIES, &of[..1], ENTRIES_SHOWN).await?,
+        entries: store.read(ENTRIES, &of, ENTRIES_SHOWN).await?,
         decisions: told(decisions),
+        first: store
+            .read_one::<First>(FIRST, &of[..1])
+            .await?
+            .and_then(|first| first.at),
         incident,
         approvals,
         acts,
@@ -189,61 +210,6 @@ fn timeline(incident: &Incident, approvals: &[Approval], acts: &[Act]) -> Timeli
     }
 }
 
-/// How the features of the sick entity went, with what was expected, and where the acts fell.
-pub(super) async fn charts(
-    State(app): State<Arc<App>>,
-    visitor: Visitor,
-    Path(id): Path<String>,
-) -> Page {
-    visitor.who.demand(&app, "get_incident")?;
-    let incident = find(&app, id).await?;
-    let entity = incident
-        .entity
-        .parse()
-        .map_err(|_| Problem::not_found("entity"))?;
-    let end = incident.resolved_at.unwrap_or(incident.updated_at);
-    let lasted = end.duration_since(incident.opened_at);
-    let before = lasted.saturating_mul(3).clamp(BEFORE.0, BEFORE.1);
-    let (from, to) = (
-        moved(incident.opened_at, -before),
-        moved(end, (lasted / 2).clamp(AFTER.0, AFTER.1)),
-    );
-    let of = [Some(incident.incident.clone()), None, None];
-    let acts: Vec<Act> = app.store.read(super::acts::ACTS, &of, 20).await?;
-    let traces = match app.cores.traces(&entity, from, to).await {
-        Ok(traces) => traces,
-        Err(Unavailable::NotFound(_)) => Vec::new(),
-        Err(error) => return Err(Problem::unavailable(error.to_string()).into()),
-    };
-    let newest = traces
-        .iter()
-        .filter_map(|trace| trace.points.last())
-        .filter_map(|point| Timestamp::from_millisecond(point.at_ms).ok())
-        .max();
-    let scene = chart::Scene {
-        from,
-        // Nothing is drawn where nothing is known yet.
-        to: newest.map_or(to, |newest| newest.min(to)),
-        anomaly: (incident.opened_at, incident.resolved_at),
-        acts: acts
-            .iter()
-            .map(|act| {
-                (
-                    act.outcome_at.unwrap_or(act.decided_at),
-                    act.assessed_at,
-                    act.state.clone(),
-                )
-            })
-            .collect(),
-    };
-    let title = format!("Charts of {}", incident.thing().name());
-    show(&Charts {
-        frame: Frame::around(&app, &visitor, "incidents", title).await?,
-        charts: chart::draw(&scene, traces, CHARTS),
-        incident,
-    })
-}
-
 pub(super) async fn feedback(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -263,9 +229,4 @@ pub(super) async fn feedback(
     app.command(&sent.visitor.who, None, sent.text("reason"), body, None)
         .await?;
     Ok(Redirect::to(&format!("/incidents/{incident}?noted=1")))
-}
-
-/// A moment so much later; the same one where the calendar ends.
-fn moved(moment: Timestamp, by: SignedDuration) -> Timestamp {
-    moment.checked_add(by).unwrap_or(moment)
 }

@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 
 use super::frame::Frame;
+use super::past::Moment;
 use super::rows::Incident;
 use super::triage::{self, Row};
 use super::visitor::Visitor;
@@ -16,13 +17,22 @@ use crate::app::App;
 /// Rows of one page.
 const PAGE: usize = 50;
 
-const INCIDENTS: &str = "SELECT incident, state, severity, kind, entity, confidence, opened_at,
-      updated_at, resolved_at, newest_evidence_at, summary
-    FROM views.incident
-    WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR severity = $2)
-      AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', entity, kind, summary, incident)), lower($3)) > 0)
-      AND ($4::text IS NULL OR (opened_at, incident) < (split_part($4, ' ', 1)::timestamptz, split_part($4, ' ', 2)))
-    ORDER BY opened_at DESC, incident DESC";
+/// Incidents by state, severity, words and after a place in the list, as they are or were.
+macro_rules! incidents {
+    ($from:literal) => {
+        concat!(
+            "SELECT incident, state, severity, kind, entity, confidence, opened_at, updated_at, resolved_at,
+               newest_evidence_at, summary
+             FROM ", $from, "
+             WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR severity = $2)
+               AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', entity, kind, summary, incident)), lower($3)) > 0)
+               AND ($4::text IS NULL OR (opened_at, incident) < (split_part($4, ' ', 1)::timestamptz, split_part($4, ' ', 2)))
+             ORDER BY opened_at DESC, incident DESC"
+        )
+    };
+}
+const INCIDENTS: &str = incidents!("views.incident");
+const INCIDENTS_THEN: &str = incidents!("views.incidents_at($5::timestamptz)");
 
 /// What is wanted; it stands in the URL.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,10 +49,16 @@ impl Wanted {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// The address of the list with another state.
-    fn with_state(&self, state: &str) -> String {
+    /// The address of the same list as it is now.
+    fn now(&self) -> String {
+        self.with_state(&encoded(&self.state), &Moment::default())
+    }
+
+    /// The address of the list with another state, of the same moment.
+    fn with_state(&self, state: &str, moment: &Moment) -> String {
         let (severity, q) = (encoded(&self.severity), encoded(&self.q));
-        format!("/incidents?state={state}&severity={severity}&q={q}")
+        let at = moment.and();
+        format!("/incidents?state={state}&severity={severity}&q={q}{at}")
     }
 }
 
@@ -58,31 +74,41 @@ struct Incidents {
 pub(super) async fn page(
     State(app): State<Arc<App>>,
     visitor: Visitor,
+    moment: Moment,
     Query(wanted): Query<Wanted>,
 ) -> Page {
     visitor.who.demand(&app, "list_incidents")?;
-    let filters = [
+    let mut filters = vec![
         Wanted::some(&wanted.state),
         Wanted::some(&wanted.severity),
         Wanted::some(&wanted.q),
         Wanted::some(&wanted.after).filter(|after| is_cursor(after)),
     ];
+    let query = match moment.filter() {
+        Some(at) => {
+            filters.push(Some(at));
+            INCIDENTS_THEN
+        }
+        None => INCIDENTS,
+    };
     let limit = i64::try_from(PAGE).unwrap_or(i64::MAX) + 1;
-    let mut incidents: Vec<Incident> = app.store.read(INCIDENTS, &filters, limit).await?;
+    let mut incidents: Vec<Incident> = app.store.read(query, &filters, limit).await?;
     let more = incidents.len() > PAGE;
     incidents.truncate(PAGE);
     let next = incidents.last().filter(|_| more).map(|last| {
         let after = format!("{} {}", last.opened_at, last.incident);
         format!(
             "{}&after={}",
-            wanted.with_state(&encoded(&wanted.state)),
+            wanted.with_state(&encoded(&wanted.state), &moment),
             encoded(&after)
         )
     });
     show(&Incidents {
-        frame: Frame::around(&app, &visitor, "incidents", "Incidents").await?,
+        frame: Frame::around(&app, &visitor, "incidents", "Incidents")
+            .await?
+            .at_moment(moment),
         wanted,
-        incidents: triage::rows(&app, incidents).await?,
+        incidents: triage::rows(&app, incidents, moment).await?,
         next,
     })
 }

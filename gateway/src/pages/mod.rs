@@ -9,12 +9,14 @@ mod approvals;
 mod assets;
 mod audit;
 mod chart;
+mod charts;
 mod facts;
 mod frame;
 mod incident;
 mod incidents;
 mod oops;
 mod overview;
+mod past;
 mod people;
 mod policies;
 mod regroup;
@@ -59,7 +61,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/sign-out", post(session::sign_out))
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incident::page))
-        .route("/incidents/{id}/charts", get(incident::charts))
+        .route("/incidents/{id}/charts", get(charts::page))
         .route("/incidents/{id}/feedback", post(incident::feedback))
         .route("/incidents/{id}/merge", post(regroup::merge))
         .route("/incidents/{id}/split", post(regroup::split))

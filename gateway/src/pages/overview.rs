@@ -8,7 +8,8 @@ use axum::extract::State;
 use serde::Deserialize;
 
 use super::frame::Frame;
-use super::rows::{Act, Approval};
+use super::past::Moment;
+use super::rows::{Act, Approval, Incident};
 use super::triage::{self, Row};
 use super::visitor::Visitor;
 use super::words::thousands;
@@ -19,6 +20,9 @@ use crate::stages::{Budget, Stage, stages};
 /// All else on the page comes from PostgreSQL and does not wait for the bus.
 const STAGES_WITHIN: Duration = Duration::from_millis(500);
 
+/// Open incidents and asks that are shown at most.
+const SHOWN: i64 = 12;
+
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Overview {
@@ -26,6 +30,7 @@ struct Overview {
     incidents: Vec<Row>,
     approvals: Vec<Approval>,
     acts: Vec<Act>,
+    open: Open,
     day: Counts,
     week: Counts,
     entries: String,
@@ -67,42 +72,129 @@ impl Counts {
     }
 }
 
-const OPEN_INCIDENTS: &str = "SELECT incident, state, severity, kind, entity, confidence, opened_at,
-      updated_at, resolved_at, newest_evidence_at, summary
-    FROM views.incident WHERE state = 'open'
-    ORDER BY array_position(ARRAY['critical', 'error', 'warning', 'info'], severity), opened_at DESC";
+/// Open incidents, the worst first, as they are or were.
+macro_rules! open_incidents {
+    ($from:literal) => {
+        concat!(
+            "SELECT incident, state, severity, kind, entity, confidence, opened_at, updated_at, resolved_at,
+               newest_evidence_at, summary
+             FROM ", $from, " WHERE state = 'open'
+             ORDER BY array_position(ARRAY['critical', 'error', 'warning', 'info'], severity), opened_at DESC"
+        )
+    };
+}
+const OPEN_INCIDENTS: &str = open_incidents!("views.incident");
+const OPEN_INCIDENTS_THEN: &str = open_incidents!("views.incidents_at($1::timestamptz)");
 pub(super) const OPEN_APPROVALS: &str = "SELECT * FROM views.approval WHERE state = 'open'
     AND expires_at >= (SELECT at FROM views.clock WHERE stream = 'AEGIS_EVENTS') ORDER BY asked_at";
-const COUNTS: &str = "SELECT count(*) AS acts,
-    count(*) FILTER (WHERE state = 'verified') AS verified,
-    count(*) FILTER (WHERE state = 'ineffective') AS ineffective,
-    count(*) FILTER (WHERE state = 'regressed') AS regressed,
-    count(*) FILTER (WHERE state IN ('refused', 'failed')) AS refused,
-    count(*) FILTER (WHERE undo_of IS NOT NULL) AS undone,
-    (SELECT count(*) FROM views.incident WHERE opened_at > now() - $1::interval) AS incidents,
-    (SELECT count(*) FROM views.incident WHERE opened_at > now() - $1::interval AND state = 'resolved') AS resolved
-    FROM views.act WHERE decided_at > now() - $1::interval";
+/// Asks that waited then.
+macro_rules! waited {
+    () => {
+        "FROM views.approval WHERE asked_at <= $1::timestamptz AND expires_at >= $1::timestamptz
+           AND (answered_at IS NULL OR answered_at > $1::timestamptz)"
+    };
+}
+const OPEN_APPROVALS_THEN: &str = concat!("SELECT * ", waited!(), " ORDER BY asked_at");
+const OPEN_THEN: &str = concat!(
+    "SELECT (SELECT count(*) FROM views.incidents_at($1::timestamptz) WHERE state = 'open') AS incidents,
+       (SELECT count(*) ",
+    waited!(),
+    ") AS approvals"
+);
+/// Acts and incidents of a while before a moment or now, by what had become of them by then.
+const COUNTS: &str = "WITH acts AS (
+      SELECT undo_of, coalesce(
+        CASE WHEN assessed_at <= coalesce($2::timestamptz, 'infinity') THEN assessment END,
+        CASE WHEN outcome_at <= coalesce($2::timestamptz, 'infinity') THEN outcome END, 'allowed') AS state
+      FROM views.act WHERE decided_at > coalesce($2::timestamptz, now()) - $1::interval
+        AND decided_at <= coalesce($2::timestamptz, 'infinity')),
+    incidents AS (
+      SELECT CASE WHEN $2::text IS NULL THEN i.state
+        ELSE (SELECT s.state FROM views.incident_said s
+              WHERE s.incident = i.incident AND s.updated_at <= $2::timestamptz
+              ORDER BY s.position DESC LIMIT 1) END AS state
+      FROM views.incident i WHERE i.opened_at > coalesce($2::timestamptz, now()) - $1::interval
+        AND i.opened_at <= coalesce($2::timestamptz, 'infinity'))
+    SELECT count(*) AS acts,
+      count(*) FILTER (WHERE state = 'verified') AS verified,
+      count(*) FILTER (WHERE state = 'ineffective') AS ineffective,
+      count(*) FILTER (WHERE state = 'regressed') AS regressed,
+      count(*) FILTER (WHERE state IN ('refused', 'failed')) AS refused,
+      count(*) FILTER (WHERE undo_of IS NOT NULL) AS undone,
+      (SELECT count(state) FROM incidents) AS incidents,
+      (SELECT count(*) FROM incidents WHERE state = 'resolved') AS resolved
+    FROM acts";
 
-pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor) -> Page {
+/// What is open.
+#[derive(Debug, Deserialize)]
+struct Open {
+    incidents: i64,
+    approvals: i64,
+}
+
+pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor, moment: Moment) -> Page {
     visitor.who.demand(&app, "list_incidents")?;
-    let frame = Frame::around(&app, &visitor, "overview", "Overview").await?;
+    let frame = Frame::around(&app, &visitor, "overview", "Overview")
+        .await?
+        .at_moment(moment);
     let store = &app.store;
     let counts = async |while_: &str| {
-        let found: Option<Counts> = store.read_one(COUNTS, &[Some(while_.to_owned())]).await?;
+        let asked = [Some(while_.to_owned()), moment.filter()];
+        let found: Option<Counts> = store.read_one(COUNTS, &asked).await?;
         found.ok_or(sqlx::Error::RowNotFound)
     };
+    let (incidents, approvals, open) = open(&app, &frame).await?;
+    let of = [None, None, None, moment.filter()];
+    let acts: Vec<Act> = store.read(super::acts::ACTS, &of, 8).await?;
     show(&Overview {
-        incidents: triage::rows(&app, store.read(OPEN_INCIDENTS, &[], 12).await?).await?,
-        approvals: store.read(OPEN_APPROVALS, &[], 12).await?,
-        acts: store
-            .read(super::acts::ACTS, &[None, None, None], 8)
-            .await?,
+        incidents: triage::rows(&app, incidents, moment).await?,
+        approvals,
+        acts: acts.into_iter().map(|act| moment.act(act)).collect(),
+        open,
         day: counts("24 hours").await?,
         week: counts("7 days").await?,
         entries: thousands(frame.entries),
-        stages: tokio::time::timeout(STAGES_WITHIN, stages(&app))
-            .await
-            .map_or_else(|_| Vec::new(), Result::unwrap_or_default),
+        stages: stages_now(&app, moment).await,
         frame,
     })
+}
+
+/// The worst open incidents, the asks that wait, and how many there are of both.
+async fn open(
+    app: &App,
+    frame: &Frame,
+) -> Result<(Vec<Incident>, Vec<Approval>, Open), sqlx::Error> {
+    let store = &app.store;
+    let then = frame.moment.filter();
+    if then.is_none() {
+        let open = Open {
+            incidents: frame.open_incidents,
+            approvals: frame.open_approvals,
+        };
+        let incidents = store.read(OPEN_INCIDENTS, &[], SHOWN).await?;
+        return Ok((
+            incidents,
+            store.read(OPEN_APPROVALS, &[], SHOWN).await?,
+            open,
+        ));
+    }
+    let then = [then];
+    let open = store.read_one(OPEN_THEN, &then).await?;
+    let approvals: Vec<Approval> = store.read(OPEN_APPROVALS_THEN, &then, SHOWN).await?;
+    let approval = |approval| frame.moment.approval(approval);
+    Ok((
+        store.read(OPEN_INCIDENTS_THEN, &then, SHOWN).await?,
+        approvals.into_iter().map(approval).collect(),
+        open.ok_or(sqlx::Error::RowNotFound)?,
+    ))
+}
+
+/// How every stage is; of the past nobody knows.
+async fn stages_now(app: &App, moment: Moment) -> Vec<Stage> {
+    if moment.past().is_some() {
+        return Vec::new();
+    }
+    tokio::time::timeout(STAGES_WITHIN, stages(app))
+        .await
+        .map_or_else(|_| Vec::new(), Result::unwrap_or_default)
 }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::past::Moment;
 use super::rows::Incident;
 use super::words::span;
 use crate::app::App;
@@ -18,11 +19,14 @@ const STEP: usize = 5;
 const HEIGHT: usize = 18;
 
 /// Of incidents, apart by spaces: the new events that each rests on by slot of its life, and the former one
-/// of the same entity and kind that was over less than a day before. One query for all rows of a page.
+/// of the same entity and kind that was over less than a day before, as far as known by a moment, or now. One
+/// query for all rows of a page.
 const TRAILS: &str = "SELECT s.incident, c.slots, f.incident AS former, f.updated_at AS former_over
     FROM unnest(string_to_array($1, ' ')) AS w(incident)
     JOIN LATERAL (
-      SELECT * FROM views.incident_said i WHERE i.incident = w.incident ORDER BY i.position DESC LIMIT 1) s ON true
+      SELECT * FROM views.incident_said i
+      WHERE i.incident = w.incident AND i.updated_at <= coalesce($3::timestamptz, 'infinity')
+      ORDER BY i.position DESC LIMIT 1) s ON true
     LEFT JOIN LATERAL (
       SELECT jsonb_agg(jsonb_build_array(slot, events)) AS slots FROM (
         SELECT least($2::int, greatest(1, width_bucket(extract(epoch FROM e.at)::float8,
@@ -62,13 +66,21 @@ pub(super) struct Former {
 }
 
 /// These incidents with what their history tells.
-pub(super) async fn rows(app: &App, incidents: Vec<Incident>) -> Result<Vec<Row>, sqlx::Error> {
+pub(super) async fn rows(
+    app: &App,
+    incidents: Vec<Incident>,
+    moment: Moment,
+) -> Result<Vec<Row>, sqlx::Error> {
     if incidents.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<&str> = incidents.iter().map(|it| it.incident.as_str()).collect();
     let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX);
-    let asked = [Some(ids.join(" ")), Some(SLOTS.to_string())];
+    let asked = [
+        Some(ids.join(" ")),
+        Some(SLOTS.to_string()),
+        moment.filter(),
+    ];
     let trails: Vec<Trail> = app.store.read(TRAILS, &asked, limit).await?;
     let mut trails: BTreeMap<String, Trail> = trails
         .into_iter()
