@@ -252,6 +252,9 @@ async fn shows_the_past(browser: &Browser, home: &str) {
     let over =
         "document.querySelector('.head .state.resolved') && document.querySelector('#first').href";
     let opened = browser.until("it is over", over, SOON).await.unwrap();
+    let json = "(asked => (asked.open('GET', document.querySelector('a[href$=\"/json\"]').href, false), \
+        asked.send(), JSON.parse(asked.responseText).state))(new XMLHttpRequest()) === 'resolved'";
+    browser.until("its JSON", json, SOON).await.unwrap();
 
     browser.open(opened.as_str().unwrap()).await.unwrap();
     let was = "document.querySelector('.past') && document.querySelector('.head .state.open') \

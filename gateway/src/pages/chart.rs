@@ -180,7 +180,8 @@ fn nice(top: f64) -> f64 {
     step.unwrap_or(10.0) * scale
 }
 
-fn feature_in_words(feature: &str) -> String {
+/// A feature as people say it.
+pub(super) fn feature_in_words(feature: &str) -> String {
     match feature.split_once('.') {
         Some(("log_rate", level)) => format!("log lines, level {level}"),
         Some((name, peer)) => format!("{} to {peer}", spoken(name)),
@@ -189,7 +190,7 @@ fn feature_in_words(feature: &str) -> String {
 }
 
 /// A value of a feature in its unit.
-fn said(feature: &str, value: f64) -> String {
+pub(super) fn said(feature: &str, value: f64) -> String {
     let name = feature.split('.').next().unwrap_or(feature);
     if name.ends_with("ratio") || name.ends_with("utilisation") {
         return format!("{} %", digits(value * 100.0));

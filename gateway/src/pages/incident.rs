@@ -6,10 +6,12 @@ use std::sync::Arc;
 use aegis_schemas::{CommandBody, FeedbackVerdict, IncidentId};
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::response::Redirect;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use jiff::Timestamp;
 
+use super::different::{Different, different};
 use super::frame::Frame;
+use super::oops::Oops;
 use super::past::Moment;
 use super::regroup::{Other, others};
 use super::rows::{Act, Approval, Decision, Incident};
@@ -62,6 +64,7 @@ struct Shown {
     entries: Vec<Entry>,
     /// Where it may belong, for those who may say so while it lasts.
     others: Vec<Other>,
+    different: Vec<Different>,
     /// When it was first said.
     first: Option<Timestamp>,
     noted: bool,
@@ -127,11 +130,26 @@ pub(super) async fn page(
             .read_one::<First>(FIRST, &of[..1])
             .await?
             .and_then(|first| first.at),
+        different: different(&app, &incident).await,
         incident,
         approvals,
         acts,
         noted: noted.noted.is_some(),
     })
+}
+
+/// The incident as the API gives it, for whoever looks at its page.
+pub(super) async fn json(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Oops> {
+    visitor.who.demand(&app, "get_incident")?;
+    let found = app.store.rows(ONE, &[Some(id)], 1).await?;
+    let found = found.first().cloned();
+    Ok(found
+        .ok_or_else(|| Problem::not_found("incident"))?
+        .into_response())
 }
 
 /// Whether an opinion was just given.

@@ -10,6 +10,7 @@ mod assets;
 mod audit;
 mod chart;
 mod charts;
+mod different;
 mod facts;
 mod frame;
 mod incident;
@@ -61,6 +62,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/sign-out", post(session::sign_out))
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/json", get(incident::json))
         .route("/incidents/{id}/charts", get(charts::page))
         .route("/incidents/{id}/feedback", post(incident::feedback))
         .route("/incidents/{id}/merge", post(regroup::merge))
