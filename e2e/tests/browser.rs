@@ -8,6 +8,8 @@ use aegis_e2e::{Browser, Entry, Look, Options, Stack};
 use aegis_schemas::{CommandBody, Event, EventId, IncidentId};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 
 const SOON: Duration = Duration::from_secs(20);
 /// By when an incident is healed and its act is judged.
@@ -476,6 +478,21 @@ async fn forms_of_other_sites_and_roles_without_the_right_change_nothing() {
         StatusCode::FORBIDDEN
     );
 
+    // What was over a while ago and is back says so, and leads to what was.
+    come_back(&stack).await;
+    let list = ada
+        .page("/incidents?state=open")
+        .await
+        .text()
+        .await
+        .unwrap();
+    let badge = list.split("class=\"chip back\"").nth(1).unwrap_or(&list);
+    let badge = badge.split("</a>").next().unwrap();
+    assert!(
+        badge.contains("href=\"/incidents/before\"") && badge.ends_with("back after 14 min 0 s"),
+        "{badge}"
+    );
+
     // A moment that is none is said so.
     for (at, why) in [
         ("yesterday", "is no moment"),
@@ -517,6 +534,33 @@ async fn forms_of_other_sites_and_roles_without_the_right_change_nothing() {
     let answer = ada.page("/").await;
     assert_eq!(answer.headers()["location"], "/sign-in");
     stack.stop().await;
+}
+
+/// An incident of an entity that had another of its kind, which was over 14 minutes before, and one of another
+/// kind later.
+async fn come_back(stack: &Stack) {
+    let url = stack
+        .installation()
+        .join(&stack.config().audit.database_url_file);
+    let url = std::fs::read_to_string(url).unwrap();
+    let mut connection = PgConnection::connect(url.trim()).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO views.incident_said
+         SELECT incident, idx, idx, updated_at, state, 'demo/shop/deployment/cart', 'error', kind, 900,
+           opened_at, opened_at, 'it crashes'
+         FROM (VALUES
+           ('before', 1, now() - interval '24 min', now() - interval '30 min', 'resolved', 'crash_loop'),
+           ('other', 2, now() - interval '12 min', now() - interval '13 min', 'resolved', 'latency'),
+           ('again', 3, now() - interval '9 min', now() - interval '10 min', 'open', 'crash_loop'))
+           AS said (incident, idx, updated_at, opened_at, state, kind);
+         INSERT INTO views.incident
+         SELECT incident, position, idx, state, 'demo', 'shop', entity, severity, kind, confidence, opened_at,
+           updated_at, NULL, newest_evidence_at, summary, '[]'::jsonb, '[]'::jsonb, '[]'::jsonb, '[]'::jsonb
+         FROM views.incident_said",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
