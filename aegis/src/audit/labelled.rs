@@ -21,7 +21,6 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::backtest::folder::Found;
-use crate::backtest::model_file;
 use crate::config::Config;
 use crate::replay::Player;
 
@@ -131,7 +130,6 @@ impl Known {
     async fn play(&mut self, reader: &Reader, config: &Config) -> Result<()> {
         let cluster = &config.detector.cluster;
         let core = incidents::Core::new(cluster.clone(), incidents::Config::default());
-        let core = core.with_model(model_file::learnt(config.detector.model.as_ref())?);
         let mut player = Player::new(core, Durable::incidents(cluster), None);
         let mut after = 0;
         loop {
