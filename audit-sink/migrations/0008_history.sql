@@ -30,8 +30,8 @@ CREATE TABLE views.incident_evidence (
     PRIMARY KEY (incident, event)
 );
 
--- The incidents as they were last said by then.
-CREATE FUNCTION views.incidents_at(moment timestamptz) RETURNS TABLE (
+-- The incidents as they were last said by then; with `only_open` those that were over then are not looked at.
+CREATE FUNCTION views.incidents_at(moment timestamptz, only_open boolean DEFAULT false) RETURNS TABLE (
     incident text, idx bigint, state text, entity text, severity text, kind text, confidence integer,
     opened_at timestamptz, updated_at timestamptz, resolved_at timestamptz, newest_evidence_at timestamptz,
     summary text)
@@ -41,9 +41,10 @@ LANGUAGE sql STABLE AS $$
     FROM views.incident i JOIN LATERAL (
       SELECT * FROM views.incident_said w WHERE w.incident = i.incident AND w.updated_at <= moment
       ORDER BY w.position DESC LIMIT 1) s ON true
+    WHERE NOT only_open OR i.resolved_at IS NULL OR i.resolved_at > moment
 $$;
-REVOKE ALL ON FUNCTION views.incidents_at(timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION views.incidents_at(timestamptz) TO aegis_gateway;
+REVOKE ALL ON FUNCTION views.incidents_at(timestamptz, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION views.incidents_at(timestamptz, boolean) TO aegis_gateway;
 
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON views.incident_said, views.incident_evidence TO aegis_audit;
 GRANT SELECT ON views.incident_said, views.incident_evidence TO aegis_gateway;

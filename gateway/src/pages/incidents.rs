@@ -32,7 +32,8 @@ macro_rules! incidents {
     };
 }
 const INCIDENTS: &str = incidents!("views.incident");
-const INCIDENTS_THEN: &str = incidents!("views.incidents_at($5::timestamptz)");
+const INCIDENTS_THEN: &str =
+    incidents!("views.incidents_at($5::timestamptz, coalesce($1::text = 'open', false))");
 
 /// What is wanted; it stands in the URL.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -84,7 +84,7 @@ macro_rules! open_incidents {
     };
 }
 const OPEN_INCIDENTS: &str = open_incidents!("views.incident");
-const OPEN_INCIDENTS_THEN: &str = open_incidents!("views.incidents_at($1::timestamptz)");
+const OPEN_INCIDENTS_THEN: &str = open_incidents!("views.incidents_at($1::timestamptz, true)");
 pub(super) const OPEN_APPROVALS: &str = "SELECT * FROM views.approval WHERE state = 'open'
     AND expires_at >= (SELECT at FROM views.clock WHERE stream = 'AEGIS_EVENTS') ORDER BY asked_at";
 /// Asks that waited then.
@@ -96,7 +96,7 @@ macro_rules! waited {
 }
 const OPEN_APPROVALS_THEN: &str = concat!("SELECT * ", waited!(), " ORDER BY asked_at");
 const OPEN_THEN: &str = concat!(
-    "SELECT (SELECT count(*) FROM views.incidents_at($1::timestamptz) WHERE state = 'open') AS incidents,
+    "SELECT (SELECT count(*) FROM views.incidents_at($1::timestamptz, true) WHERE state = 'open') AS incidents,
        (SELECT count(*) ",
     waited!(),
     ") AS approvals"
@@ -109,7 +109,7 @@ const COUNTS: &str = "WITH acts AS (
       FROM views.act WHERE decided_at > coalesce($2::timestamptz, now()) - $1::interval
         AND decided_at <= coalesce($2::timestamptz, 'infinity')),
     incidents AS (
-      SELECT CASE WHEN $2::text IS NULL THEN i.state
+      SELECT CASE WHEN $2::text IS NULL OR i.resolved_at <= $2::timestamptz THEN i.state
         ELSE (SELECT s.state FROM views.incident_said s
               WHERE s.incident = i.incident AND s.updated_at <= $2::timestamptz
               ORDER BY s.position DESC LIMIT 1) END AS state
