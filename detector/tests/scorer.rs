@@ -550,7 +550,7 @@ fn an_unusual_workload_does_not_hide_its_certificate() {
     assert!(blamed(&said, "certificate.shop/web-tls").is_some());
 }
 
-/// One line in a minute, then many errors of a template that was never seen.
+/// A day of no to a few errors a minute, then many of a template that was never seen.
 #[test]
 fn a_log_that_fills_with_errors_is_an_episode_that_says_with_which() {
     let mut world = World::new();
@@ -560,9 +560,10 @@ fn a_log_that_fills_with_errors_is_an_episode_that_says_with_which() {
             let labels = [("detected_level", level), ("template", template)];
             one(0, "aegis:log_lines:rate1m", &labels, rate)
         };
+        let (served, timeouts) = (world.count(1_200.0), world.count(2.0));
         let mut series = vec![
-            line("info", "served <*>", 20.0 + world.normal()),
-            line("error", "timeout", 0.02),
+            line("info", "served <*>", served / 60.0),
+            line("error", "timeout", timeouts / 60.0),
         ];
         if errors > 0.0 {
             series.push(line("error", "refused by <*>", errors));
@@ -575,7 +576,7 @@ fn a_log_that_fills_with_errors_is_an_episode_that_says_with_which() {
             series,
         }))
     };
-    let quiet: Vec<Anomaly> = (0..300).flat_map(|_| minute(&mut world, 0.0)).collect();
+    let quiet: Vec<Anomaly> = (0..1_440).flat_map(|_| minute(&mut world, 0.0)).collect();
     assert_eq!(quiet, []);
     world.restart();
     let said: Vec<Anomaly> = (0..6).flat_map(|_| minute(&mut world, 8.0)).collect();

@@ -9,6 +9,7 @@ mod draw;
 
 use std::path::PathBuf;
 
+use aegis_schemas::signal::LogRates;
 use aegis_schemas::{Event, Kind, Warrant, codec};
 use draw::Draw;
 use proptest::prelude::*;
@@ -134,5 +135,23 @@ fn the_bytes_of_released_messages_never_change() {
             std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert_eq!(decode(kind, &golden).unwrap(), event, "{}", file.display());
         assert_eq!(bytes, golden, "{}", file.display());
+    }
+}
+
+#[test]
+fn lines_by_level_take_no_byte_when_nobody_counts_them() {
+    let without = LogRates {
+        interval_ms: 60_000,
+        templates: [("timeout to <*>".to_owned(), 3)].into(),
+        ..LogRates::default()
+    };
+    let with = LogRates {
+        levels: [("error".to_owned(), 3)].into(),
+        ..without.clone()
+    };
+    for (rates, written) in [(without, false), (with, true)] {
+        let bytes = codec::encode(&rates).unwrap();
+        assert_eq!(bytes.windows(6).any(|part| part == b"levels"), written);
+        assert_eq!(codec::decode::<LogRates>(&bytes).unwrap(), rates);
     }
 }

@@ -284,10 +284,8 @@ impl Draw<'_> {
                     .list(|draw| (draw.text(), draw.u64()))
                     .into_iter()
                     .collect(),
-                levels: self
-                    .list(|draw| (draw.text(), draw.u64()))
-                    .into_iter()
-                    .collect(),
+                // Not drawn: what was drawn for messages that are kept stays what it was.
+                levels: BTreeMap::new(),
             }),
             _ => SignalBody::Alert(signal::Alert {
                 severity: self.severity(),
