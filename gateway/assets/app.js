@@ -68,14 +68,18 @@ function morph(now, next) {
   while (place) { const after = place.nextSibling; place.remove(); place = after; }
 }
 
-// The page again, from the server.
+// The page again, from the server. News that could not be looked at are looked at later.
+const PATIENCE_MS = 10000, LATER_MS = 3000;
 let fetching = false, again = false;
 async function refresh() {
   if (fetching) { again = true; return; }
   fetching = true;
+  let missed = false;
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "manual" });
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "manual", signal });
     if (answer.type === "opaqueredirect") { location.reload(); return; }
+    missed = answer.status === 429 || answer.status >= 500;
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const id of ["main", "places", "bar"]) {
@@ -83,9 +87,9 @@ async function refresh() {
       if (now && next && (id !== "main" || now.hasAttribute("data-live"))) morph(now, next);
     }
     ready(document);
-  } catch { /* the stream says when the server is back */ } finally {
+  } catch { missed = true; } finally {
     fetching = false;
-    if (again) { again = false; soon(); }
+    if (again) { again = false; soon(); } else if (missed) setTimeout(soon, LATER_MS);
   }
 }
 // A storm of news is one look each half second, not none and not hundreds.
