@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use aegis_audit_sink::checkpoint::VerifyingKey;
 use aegis_audit_sink::read::{Reader, Standing};
 use aegis_audit_sink::{Error, prove};
+use aegis_detector::diagnosis::Model;
+use aegis_detector::incidents;
 use aegis_detector::scorer::{self, Scorer};
 use aegis_gateway::{
     Because, Call, Checked, Detection, Evaluation, Fault, PolicySaid, Question, Silence,
@@ -188,6 +190,20 @@ impl aegis_gateway::Cores for Cores {
 
     fn evaluate(&self, question: Question) -> BoxFuture<'_, Result<Evaluation, Silence>> {
         self.evaluation(question).boxed()
+    }
+
+    fn check_configuration(&self, what: ConfigurationKind, content: &str) -> Result<(), String> {
+        match what {
+            // Policy answers itself.
+            ConfigurationKind::Policy => Ok(()),
+            ConfigurationKind::Incidents => incidents::Config::parse(content)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            ConfigurationKind::Model if content.is_empty() => Ok(()),
+            ConfigurationKind::Model => Model::parse(content)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+        }
     }
 
     fn check_policies(&self, content: &str) -> Checked {

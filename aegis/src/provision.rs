@@ -11,9 +11,9 @@ use aegis_nats::{Bus, Service};
 use aegis_schemas::header::Meta;
 use aegis_schemas::{
     Actor, Cluster, Command, CommandBody, ConfigurationKind, Digest, Entity, EntityKind, Event,
-    EventId, Name, Scope, StandingOrders, Stream, Subject,
+    EventId, Name, Scope, StandingOrders, Stream, Subject, codec,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::config::Config;
@@ -26,6 +26,8 @@ const PUBLISH_WITHIN: Duration = Duration::from_secs(30);
 /// How long the audit sink may take to put the rest of a stream on record; what it had in hand when it
 /// died comes again after a minute.
 const ON_RECORD_WITHIN: Duration = Duration::from_secs(90);
+/// The largest model that a message takes with what is said around it, in bytes.
+const MAX_MODEL: usize = codec::MAX_BODY - 4_096;
 /// As whom commands are given.
 const WHO: &str = "provision";
 
@@ -122,6 +124,13 @@ impl Wanted {
         ];
         if let Some(file) = &config.provision.model_file {
             let (_, text) = model_file::read(file).context("`provision.model_file`")?;
+            // Before anything is said: half of it would hold.
+            ensure!(
+                text.len() <= MAX_MODEL,
+                "`provision.model_file` is {} KiB, and a message takes {}: `aegis train --trees 100` makes a smaller one",
+                text.len() >> 10,
+                MAX_MODEL >> 10
+            );
             configurations.push((ConfigurationKind::Model, text));
         }
         Ok(Self {

@@ -6,7 +6,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use aegis_schemas::{
-    Action, Actor, Anomaly, Entity, EvidenceSource, FailureKind, MetricBatch, Mode, Severity,
+    Action, Actor, Anomaly, ConfigurationKind, Entity, EvidenceSource, FailureKind, MetricBatch,
+    Mode, Severity,
 };
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -177,6 +178,13 @@ pub trait Cores: Record + Debug + Send + Sync {
 
     /// What policy would say to an act, under the policy set and the orders that stand.
     fn evaluate(&self, question: Question) -> BoxFuture<'_, Result<Evaluation, Silence>>;
+
+    /// Whether the core that a configuration is for could take it.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in words for whoever asks.
+    fn check_configuration(&self, what: ConfigurationKind, content: &str) -> Result<(), String>;
 
     /// Whether a policy set is valid.
     fn check_policies(&self, content: &str) -> Checked;

@@ -120,6 +120,12 @@ impl<'a> Emitter<'a> {
         EventId::derive(self.producer, self.input.id, self.ordinal())
     }
 
+    /// An id for what begins with the input and is told from others by `what`, however much else is said.
+    #[must_use]
+    pub fn id_of(&self, what: &str) -> EventId {
+        EventId::derive(&format!("{}/{what}", self.producer), self.input.id, 0)
+    }
+
     /// Adds an output.
     ///
     /// # Errors

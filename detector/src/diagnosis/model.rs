@@ -26,6 +26,11 @@ const UNANSWERED: f64 = 0.05;
 /// The least share of votes against an entity: no tree ever saw everything.
 const LEAST_AGAINST: f64 = 0.01;
 
+/// The most metrics, kinds and trees of a model that is read.
+const MAX_METRICS: usize = 512;
+const MAX_KINDS: usize = 64;
+const MAX_TREES: usize = 1_000;
+
 /// What was learnt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
@@ -134,11 +139,14 @@ impl Model {
         )
     }
 
-    /// Whether its trees fit its kinds and metrics: a file may say anything.
+    /// Whether its trees fit its kinds and metrics, and are no more than anybody needs: a file may say anything.
     #[must_use]
     pub fn is_sound(&self) -> bool {
+        let bounded = self.metrics.len() <= MAX_METRICS
+            && self.kinds.len() <= MAX_KINDS
+            && self.forest.trees() <= MAX_TREES;
         let features = traits::width(self.metrics.len());
-        self.forest.is_sound(features, self.kinds.len() + 1)
+        bounded && self.forest.is_sound(features, self.kinds.len() + 1)
     }
 
     /// How good it is.

@@ -10,7 +10,7 @@ use super::Model;
 /// The first line: the form of the second.
 const FORM: &str = "aegis model 2";
 /// The most bytes that are unpacked: a few packed ones may stand for any number.
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 8 << 20;
 /// Packed once, read often.
 const LEVEL: i32 = 19;
 
@@ -36,9 +36,14 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// When it cannot be packed.
+    /// When it cannot be packed, or is larger than is read back.
     pub fn to_text(&self) -> std::io::Result<String> {
         let body = rmp_serde::to_vec_named(self).map_err(std::io::Error::other)?;
+        if body.len() as u64 > MAX_BYTES {
+            let most = MAX_BYTES >> 20;
+            let told = format!("it is larger than {most} MiB: fewer trees make it smaller");
+            return Err(std::io::Error::other(told));
+        }
         let mut packed = zstd::Encoder::new(Vec::new(), LEVEL)?;
         packed.include_checksum(true)?;
         std::io::Write::write_all(&mut packed, &body)?;

@@ -111,6 +111,12 @@ impl Forest {
         divided(votes, self.trees.len().max(1) as f64)
     }
 
+    /// How many trees it has.
+    #[must_use]
+    pub const fn trees(&self) -> usize {
+        self.trees.len()
+    }
+
     /// Whether every tree leads somewhere for rows of that many features and knows all classes. Files
     /// from outside are asked this before their trees are walked.
     #[must_use]

@@ -42,7 +42,7 @@ impl Members<'_> {
         let told = way.map(|way| (way.by(), way.told()));
         let merged = self.joined.get(member).filter(|_| self.is_merged(member));
         match (merged, told) {
-            (Some(Merged { from, by }), told) => {
+            (Some(Merged { from, by, .. }), told) => {
                 let way = told.map_or_else(String::new, |(_, told)| told);
                 let whom = if way.is_empty() { "it" } else { "which" };
                 let comma = if way.is_empty() { "" } else { ", " };

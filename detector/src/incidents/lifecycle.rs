@@ -63,6 +63,7 @@ impl Core {
         if said.is_empty() && self.state.sick.is_empty() && self.state.open.is_empty() {
             return 0;
         }
+        self.release();
         let groups = self.groups();
         let explained = explained(&groups);
         let mut open = std::mem::take(&mut self.state.open);
@@ -105,12 +106,15 @@ impl Core {
             self.name(incident);
         }
         let mut unsayable = say(emitter, said);
+        let (now, patience) = (self.state.now, seconds(self.config.resolve_after_s));
         let joined: BTreeSet<Entity> = open
             .values()
-            .flat_map(|incident| incident.joined.keys().cloned())
+            .flat_map(|incident| incident.keeps(now, patience).cloned())
             .collect();
+        // Before all objects are said nothing is judged by them.
+        let own = asked.own.filter(|_| !self.state.world.is_syncing(now));
         for (root, group) in groups {
-            let is_asked = asked.own.as_ref() == Some(&root);
+            let is_asked = own.as_ref() == Some(&root);
             let is_new = !roots.contains_key(&root) && !joined.contains(&root);
             let due = || !self.is_dismissed(&root, &group) && self.opens(&root, &open);
             if open.len() >= MAX_OPEN || !is_new || !(is_asked || due()) {
@@ -119,7 +123,7 @@ impl Core {
             let relapse = self.state.resolved.get(&root).copied();
             let relapse = relapse.filter(|known| !open.contains_key(&known.incident));
             let (id, since) = relapse.map_or_else(
-                || (IncidentId(emitter.next_id()), self.state.now),
+                || (IncidentId(emitter.id_of(&root.to_string())), now),
                 |known| (known.incident, known.opened),
             );
             let Some(incident) = self.opened((id, since), &root, &group) else {

@@ -1,6 +1,7 @@
 //! An incident that is open, and what is kept of one that was.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aegis_schemas::{Digest, Entity, Incident, IncidentId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -51,9 +52,27 @@ impl Resolved {
 }
 
 impl Open {
+    /// Whether the trouble of that entity is this incident's by a person's word.
+    pub(super) fn takes(&self, entity: &Entity) -> bool {
+        self.joined.get(entity).is_some_and(Merged::is_named)
+    }
+
     /// The incident that an entity was merged in with.
     pub(super) fn came_with(&self, entity: &Entity) -> Option<IncidentId> {
-        self.joined.get(entity).map(|merged| merged.from)
+        let merged = self.joined.get(entity).filter(|merged| merged.is_named());
+        merged.map(|merged| merged.from)
+    }
+
+    /// Whom it keeps from being incidents of their own: nobody once its root has been well for `patience`, for
+    /// then it says nothing more.
+    pub(super) fn keeps(
+        &self,
+        now: Timestamp,
+        patience: Duration,
+    ) -> impl Iterator<Item = &Entity> {
+        let lasts = self.healed.is_none_or(|since| now.since(since) < patience);
+        let named = self.joined.iter().filter(|(_, merged)| merged.is_named());
+        named.filter(move |_| lasts).map(|(entity, _)| entity)
     }
 
     /// Takes in who is sick with its root now; answers whether one of them is new to it.
@@ -65,7 +84,8 @@ impl Open {
             }
             let merged = self.joined.get(way.end(entity)).filter(|_| way.merged);
             if let Some(merged) = merged.cloned() {
-                self.joined.entry(entity.clone()).or_insert(merged);
+                let follower = || merged.follower();
+                self.joined.entry(entity.clone()).or_insert_with(follower);
             }
         }
         self.healed = None;

@@ -10,14 +10,19 @@
 //! A split takes an affected entity, with what it explains, out of an incident into one of its own. The rules
 //! do not group the two roots again while either incident is open.
 //!
-//! What fits nothing (an incident that is unknown, over or the same one; an entity that is not affected, or
-//! the root) changes nothing and is counted.
+//! Whoever was merged in and is well for a while, or is changed by somebody, is let go: what is wrong with it
+//! then is another trouble.
+//!
+//! What fits nothing (an incident that is unknown, over or the same one, or another whose root is well by now;
+//! an entity that is not affected, or the root) changes nothing and is counted.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
-use aegis_schemas::{Command, CommandBody, Entity, Incident, IncidentId, IncidentPhase};
+use aegis_schemas::{Command, CommandBody, Entity, Incident, IncidentId, IncidentPhase, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::config::seconds;
 use super::core::{Core, State};
 use super::describe::case;
 use super::group::{self, Groups};
@@ -31,6 +36,44 @@ const MAX_APART: usize = 200;
 pub(super) struct Merged {
     pub(super) from: IncidentId,
     pub(super) by: String,
+    at: Timestamp,
+    /// Since when nothing is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    well: Option<Timestamp>,
+    /// Whether nobody named it: it is sick because of one that was merged.
+    follows: bool,
+}
+
+impl Merged {
+    /// Of one that is sick because of it.
+    pub(super) fn follower(&self) -> Self {
+        Self {
+            follows: true,
+            well: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether its trouble is the other incident's by a person's word.
+    pub(super) const fn is_named(&self) -> bool {
+        !self.follows
+    }
+
+    /// Whether the word no longer holds: it has been well for `patience`, or was changed since.
+    fn is_over(
+        &mut self,
+        now: Timestamp,
+        patience: Duration,
+        sick: bool,
+        changed: Option<Timestamp>,
+    ) -> bool {
+        if sick {
+            self.well = None;
+        }
+        let well = (!sick).then(|| *self.well.get_or_insert(now));
+        well.is_some_and(|since| now.since(since) >= patience)
+            || changed.is_some_and(|at| at > self.at)
+    }
 }
 
 /// Pairs of roots that people split, the newest last.
@@ -121,7 +164,7 @@ impl Core {
             if open.joined.is_empty() || !groups.contains_key(&open.root) {
                 continue;
             }
-            let merged = |root: &&Entity| open.joined.contains_key(*root) && !is_root(root);
+            let merged = |root: &&Entity| open.takes(root) && !is_root(root);
             let roots: Vec<Entity> = groups.keys().filter(merged).cloned().collect();
             for root in &roots {
                 for (entity, mut way) in groups.remove(root).unwrap_or_default() {
@@ -138,6 +181,27 @@ impl Core {
         groups
     }
 
+    /// Lets go of whoever was merged in and has been well for `resolve_after_s`, or was changed since: what is
+    /// wrong with them then is a trouble of its own.
+    pub(super) fn release(&mut self) {
+        let patience = seconds(self.config.resolve_after_s);
+        let mut open = std::mem::take(&mut self.state.open);
+        let (config, state) = (&self.config, &self.state);
+        let changed = |entity: &Entity| Some(case(config, state, entity).suspect_change()?.at);
+        for incident in open.values_mut() {
+            let members = &mut incident.members;
+            incident.joined.retain(|entity, merged| {
+                let sick = state.sick.contains_key(entity);
+                let over = merged.is_over(state.now, patience, sick, changed(entity));
+                if over {
+                    members.remove(entity);
+                }
+                !over
+            });
+        }
+        self.state.open = open;
+    }
+
     /// Ends an incident in favour of another; answers it as it is said for the last time.
     fn merge(&mut self, id: IncidentId, into: IncidentId, by: &str) -> Option<Incident> {
         let State {
@@ -147,7 +211,9 @@ impl Core {
             now,
             ..
         } = &mut self.state;
-        if id == into || !open.contains_key(&into) {
+        // Of one whose root is well nothing more is said.
+        let lasts = open.get(&into).is_some_and(|into| into.healed.is_none());
+        if id == into || !lasts {
             return None;
         }
         let over = open.remove(&id)?;
@@ -161,6 +227,9 @@ impl Core {
             let merged = over.joined.get(entity).cloned().unwrap_or_else(|| Merged {
                 from: id,
                 by: by.to_owned(),
+                at: *now,
+                well: None,
+                follows: *entity != over.root,
             });
             stays.members.insert(entity.clone());
             stays.joined.entry(entity.clone()).or_insert(merged);

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::{Accepted, Answer, Asked, Wanted};
 use crate::document as shape;
+use crate::problem::Problem;
 use crate::routes::Body;
 
 /// A mode for a scope.
@@ -113,7 +114,8 @@ pub(in crate::routes) struct Activation {
     reason: String,
 }
 
-/// Puts a policy set or a configuration into force. Policy refuses one that it cannot read.
+/// Puts a policy set or a configuration into force: of `model` an empty one takes the model away. Policy refuses
+/// a set that it cannot read; what the incident core cannot read is refused here.
 #[utoipa::path(
     post, path = "/configurations", operation_id = "activate_configuration", tag = "orders",
     params(Wanted), request_body = Activation,
@@ -123,6 +125,11 @@ pub(in crate::routes) async fn activate(
     asked: Asked,
     Body(activation): Body<Activation>,
 ) -> Answer {
+    let checked = asked
+        .app
+        .cores
+        .check_configuration(activation.what, &activation.content);
+    checked.map_err(Problem::invalid)?;
     let body = CommandBody::Activate {
         what: activation.what,
         digest: Digest::of(activation.content.as_bytes()),
