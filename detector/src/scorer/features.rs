@@ -114,10 +114,10 @@ impl Reader {
             }
             if let Role::Lines { what, .. } = one.role {
                 self.written = Some(at);
-                let room = config.max_series_per_pod;
                 let by = match what {
                     Lines::Total => {
-                        rise(pod, one, value, (at, span), room).map_or(0.0, |rise| rise.by)
+                        let rise = pod.lines.rise(one.identity, value, at);
+                        rise.map_or(0.0, |rise| rise.within(span).by)
                     }
                     Lines::Rate | Lines::TemplateRate => value * span,
                 };
@@ -211,7 +211,7 @@ impl Reader {
             let oldest = self
                 .pods
                 .iter()
-                .min_by_key(|(_, pod)| pod.heard)
+                .min_by_key(|(_, pod)| pod.last_heard())
                 .map(|(name, _)| name.clone());
             match oldest {
                 Some(name) => self.pods.remove(&name),

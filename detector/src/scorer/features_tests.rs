@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aegis_schemas::{Cluster, Entity, EntityKind, MetricKind, Namespace};
 
+use super::super::counter::MAX_LINE_COUNTERS;
 use super::*;
 
 /// Metric, pod, labels, value.
@@ -367,4 +368,25 @@ fn lines_of_the_log_become_rates_by_level_however_they_are_told() {
         rows.row(&[("logback_events_total", "a", &[("level", "ERROR")], total)]);
     }
     rows.assert("log_rate.error", 3.0);
+}
+
+/// A log has as many counters as templates; what tells how the pod is has its own room.
+#[test]
+fn counters_of_lines_take_no_room_of_others() {
+    let texts: Vec<String> = (0..400).map(|n| format!("error {n}")).collect();
+    let labels: Vec<[(&str, &str); 1]> = texts
+        .iter()
+        .map(|text| [("template", text.as_str())])
+        .collect();
+    let mut rows = Rows::default();
+    for total in [1.0, 2.0, 3.0] {
+        let lines = labels
+            .iter()
+            .map(|label| ("log_lines_total", "a", &label[..], total));
+        let mut samples: Vec<Sample<'_>> = lines.collect();
+        samples.push(("http_requests_total", "a", OK, 100.0 * total));
+        rows.row(&samples);
+    }
+    rows.assert("request_rate", 100.0);
+    rows.assert("log_rate.error", MAX_LINE_COUNTERS as f64);
 }
