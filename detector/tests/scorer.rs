@@ -589,6 +589,49 @@ fn a_log_that_fills_with_errors_is_an_episode_that_says_with_which() {
     assert!(template.is_some_and(|one| one.expected < 1e-9), "{said:?}");
 }
 
+/// A row of lines alone, of `ago` seconds ago.
+fn lines(world: &mut World, metric: &str, ago: u64, template: &str, rate: f64) {
+    let labels = [("detected_level", "error"), ("template", template)];
+    let series = vec![one(0, metric, &labels, rate)];
+    world.handle(Event::Metric(MetricBatch {
+        entity: web(),
+        source: "remote-write".to_owned(),
+        backfill: false,
+        times: vec![world.now - Duration::from_secs(ago)],
+        series,
+    }));
+}
+
+/// Loki's ruler stamps its rows seconds before they come, and those of two rules alike; `log_rates` may come
+/// during a scrape.
+#[test]
+fn rows_of_a_log_and_rows_of_a_scrape_knock_none_of_each_other_out() {
+    let minute = |world: &mut World, rate: f64| -> Vec<Anomaly> {
+        let mut said: Vec<Anomaly> = (0..4).flat_map(|_| world.row(USUAL, 15, false)).collect();
+        lines(world, "aegis:log_lines:rate1m", 5, "served", rate);
+        lines(world, "aegis:log_templates:rate1m", 5, "refused", rate);
+        // Its moment is later than that of the scrape that is still under way.
+        let mut scrape = world.batch(USUAL, 1, false);
+        world.now = world.now + Duration::from_secs(1);
+        lines(world, "logback_events_total", 0, "x", 1.0);
+        scrape.times = vec![world.now - Duration::from_millis(1)];
+        said.extend(world.handle(Event::Metric(scrape)));
+        said
+    };
+    let mut world = World::with_history();
+    let quiet: Vec<Anomaly> = (0..60).flat_map(|_| minute(&mut world, 0.02)).collect();
+    assert_eq!(opened(&quiet), 0, "{quiet:?}");
+    assert_eq!(world.scorer.stats().late, 0);
+    world.restart();
+    let said: Vec<Anomaly> = (0..4).flat_map(|_| minute(&mut world, 8.0)).collect();
+    let level = blamed(&said, "log_rate.error").expect("errors are blamed");
+    assert!((level.value - 8.0).abs() < 0.1, "{level:?}");
+    assert!(blamed(&said, "log_template.error.refused").is_some());
+    assert_eq!(world.scorer.stats().late, 0);
+    lines(&mut world, "aegis:log_lines:rate1m", 600, "served", 8.0);
+    assert_eq!(world.scorer.stats().late, 1, "older than what was told");
+}
+
 /// Any value, the wild ones included.
 fn value() -> impl Strategy<Value = f64> {
     prop_oneof![

@@ -106,6 +106,9 @@ impl Certificates {
     fn note(&mut self, key: (String, Option<Name>), told: Told, at: Timestamp) {
         let Some(ends) = told.ends else { return };
         let known = self.0.get(&key);
+        if known.is_some_and(|known| at < known.heard) {
+            return;
+        }
         if known.is_none() && self.0.len() >= MAX_CERTIFICATES {
             return;
         }

@@ -93,12 +93,18 @@ impl Scorer {
         let track = self.state.tracks.entry(batch.entity.clone()).or_default();
         track.heard = now;
         for (row, &at) in batch.times.iter().enumerate() {
-            if track.reader.newest.is_some_and(|newest| at <= newest) {
+            let waits = track.waits(&series, (row, at));
+            if !waits && track.reader.newest.is_some_and(|newest| at <= newest) {
                 self.counts.late += 1;
                 continue;
             }
             if at > latest {
                 self.counts.future += 1;
+                continue;
+            }
+            if waits {
+                let is_news = track.note(&self.config, &series, (row, at));
+                self.counts.late += u64::from(!is_news);
                 continue;
             }
             self.counts.rows += 1;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aegis_schemas::{MetricBatch, Name, Series, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::aside::Aside;
 use super::config::Config;
 use super::counter::{Pod, Rise};
 use super::logs::{Templates, Written};
@@ -15,7 +16,7 @@ use super::tally::Tally;
 
 /// For how long lines that are counted each minute may go untold before there are none: a query for lines
 /// that were not written answers with nothing.
-const UNTOLD: Duration = Duration::from_secs(150);
+pub(super) const UNTOLD: Duration = Duration::from_secs(150);
 /// How many failures within the window tell of nothing.
 const ACCIDENTS: f64 = 1.0;
 
@@ -73,6 +74,9 @@ pub(super) struct Reader {
     /// The templates of its log.
     #[serde(default, skip_serializing_if = "Templates::is_empty")]
     pub(super) templates: Templates,
+    /// What rows of their own told of its log.
+    #[serde(default, skip_serializing_if = "Aside::is_empty")]
+    aside: Aside,
 }
 
 impl Reader {
@@ -134,6 +138,14 @@ impl Reader {
                 of_pod,
             );
         }
+        // A row that tells of the log itself knows better.
+        let is_told = self.written == Some(at);
+        if !is_told && self.aside.count(&mut self.row, at, span) {
+            self.written = Some(at);
+        }
+        if self.written == Some(at) {
+            self.aside.explain(&mut written, at);
+        }
         match self.written {
             Some(heard) if heard == at => self.templates.look(at, written),
             Some(heard) if at.since(heard) >= UNTOLD => {
@@ -167,6 +179,42 @@ impl Reader {
             (self.row.pool, self.row.pool_limit) = pool;
         }
         self.sums.fade_and_add(keep, &self.row);
+    }
+
+    /// Notes what row `row` tells of the log, for the next row to see; whether it is no older than what was told
+    /// before.
+    pub(super) fn note(
+        &mut self,
+        config: &Config,
+        series: &[Prepared<'_>],
+        (row, at): (usize, Timestamp),
+    ) -> bool {
+        let mut is_news = true;
+        for one in series {
+            let Role::Lines { what, .. } = one.role else {
+                continue;
+            };
+            let Some(value) = one.value(row) else {
+                continue;
+            };
+            let rate = match what {
+                Lines::Total => self.counted(config, one, value, at),
+                Lines::Rate | Lines::TemplateRate => value,
+            };
+            is_news &= self.aside.add(one.role, rate, at);
+        }
+        is_news
+    }
+
+    /// How many lines a second a counter has counted since it was read before.
+    fn counted(&mut self, config: &Config, one: &Prepared<'_>, value: f64, at: Timestamp) -> f64 {
+        if !self.pods.contains_key(&one.series.pod) {
+            self.make_room(config.max_pods);
+            self.pods.insert(one.series.pod.clone(), Pod::default());
+        }
+        let pod = self.pods.get_mut(&one.series.pod);
+        let rise = pod.and_then(|pod| pod.lines.rise(one.identity, value, at));
+        rise.map_or(0.0, |rise| rise.by / rise.seconds)
     }
 
     /// Says each feature of the workload: name, peer, smoothed value, value of the newest row alone.

@@ -21,6 +21,8 @@ const MAX_TOLD: usize = 3;
 /// The most that are told apart in one row, and the longest, in characters: whoever writes a log may write
 /// anything.
 const MAX_WRITTEN: usize = 256;
+/// The same of those that are remembered until a row sees them.
+const MAX_HELD: usize = 64;
 const MAX_TEMPLATE: usize = 160;
 /// A template that is first seen so long after the log itself was never written before.
 const NEWS_AFTER: Duration = Duration::from_secs(600);
@@ -85,7 +87,7 @@ impl Level {
 }
 
 /// Lines a second of one row by template.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Written(BTreeMap<(Level, String), f64>);
 
 impl Written {
@@ -117,8 +119,26 @@ impl Written {
 
     /// Adds those of one series. Beyond what is told apart they are left out: their level counts them.
     fn add(&mut self, level: Level, template: &str, rate: f64) {
+        self.add_within(MAX_WRITTEN, level, template, rate);
+    }
+
+    /// The same of what is remembered.
+    pub(super) fn hold(&mut self, level: Level, template: &str, rate: f64) {
+        self.add_within(MAX_HELD, level, template, rate);
+    }
+
+    /// Adds those of others that it has not.
+    pub(super) fn add_missing(&mut self, others: &Self) {
+        for (key, rate) in &others.0 {
+            if self.0.len() < MAX_WRITTEN && !self.0.contains_key(key) {
+                self.0.insert(key.clone(), *rate);
+            }
+        }
+    }
+
+    fn add_within(&mut self, most: usize, level: Level, template: &str, rate: f64) {
         let key = (level, told(template, MAX_TEMPLATE));
-        if self.0.len() < MAX_WRITTEN || self.0.contains_key(&key) {
+        if self.0.len() < most || self.0.contains_key(&key) {
             let sum = self.0.entry(key).or_default();
             *sum = (*sum + rate).min(f64::MAX);
         }

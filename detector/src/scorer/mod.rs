@@ -6,6 +6,7 @@
 //! episode ([`episode`]) that names the features to blame ([`blame`]). So does what will come to its limit
 //! ([`supplies`]). No clock, no randomness: time is that of the samples and of the log.
 
+mod aside;
 mod blame;
 mod certificates;
 mod config;

@@ -46,6 +46,11 @@ impl Supplies {
         }
     }
 
+    /// Notes what row `row` tells of certificates, for the next row to see.
+    pub(super) fn note(&mut self, (row, at): (usize, Timestamp), series: &[Prepared<'_>]) {
+        self.certificates.look((row, at), series);
+    }
+
     /// Whether something will run out, as of `at`.
     pub(super) fn run_out(&self, at: Timestamp) -> bool {
         let mut all = [&self.memory, &self.disk, &self.pool].into_iter();

@@ -31,6 +31,10 @@ pub fn trace<'a>(config: &Config, batches: impl IntoIterator<Item = &'a MetricBa
         }
         let series = prepare(batch);
         for (row, &at) in batch.times.iter().enumerate() {
+            if track.waits(&series, (row, at)) {
+                track.note(config, &series, (row, at));
+                continue;
+            }
             if track.reader.newest.is_some_and(|newest| at <= newest) {
                 continue;
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aegis_schemas::{AnomalyPhase, Blame, EpisodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::aside::is_aside;
 use super::blame::{blame, foretold};
 use super::config::Config;
 use super::episode::{Open, Row, Watch};
@@ -40,6 +41,9 @@ pub(super) struct Track {
     /// Stream time of its last batch.
     pub(super) heard: Timestamp,
     pub(super) reader: Reader,
+    /// Its newest row told of logs or certificates alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_alone: bool,
     metrics: Vec<Metric>,
     whole: Whole,
     /// Of the largest deviation.
@@ -65,6 +69,24 @@ pub(super) struct Saying {
 }
 
 impl Track {
+    /// Whether a row is only noted, for the next to see: it tells of logs or certificates alone, and other rows
+    /// were read of late. Where nothing else is told, it is a row of its own.
+    pub(super) fn waits(&self, series: &[Prepared<'_>], (row, at): (usize, Timestamp)) -> bool {
+        let newest = self.reader.newest.filter(|_| !self.is_alone);
+        newest.is_some_and(|newest| at.since(newest) <= MAX_GAP) && is_aside(series, row)
+    }
+
+    /// Notes such a row; whether it is no older than what was told before.
+    pub(super) fn note(
+        &mut self,
+        config: &Config,
+        series: &[Prepared<'_>],
+        (row, at): (usize, Timestamp),
+    ) -> bool {
+        self.supplies.note((row, at), series);
+        self.reader.note(config, series, (row, at))
+    }
+
     /// Takes a row in; the caller has checked that `at` is newer than the last.
     pub(super) fn row(
         &mut self,
@@ -81,6 +103,7 @@ impl Track {
         if gap > MAX_GAP {
             self.watch.clear();
         }
+        self.is_alone = is_aside(series, row);
         self.reader.read(config, series, row, at);
         self.look();
         self.supplies.look((row, at), series, &self.metrics);
