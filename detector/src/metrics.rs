@@ -61,6 +61,11 @@ pub(crate) fn describe() {
         "episodes that are open"
     );
     describe_gauge!(
+        "aegis_detector_entities_full_of_certificates",
+        Unit::Count,
+        "entities with more certificates than are remembered, or nearly so"
+    );
+    describe_gauge!(
         "aegis_detector_scored_rows",
         Unit::Count,
         "rows scored since the start"
@@ -113,6 +118,10 @@ pub(crate) fn scorer(partition: u16, stats: &scorer::Stats) {
         ("aegis_detector_scored_entities", stats.entities as f64),
         ("aegis_detector_scored_series", stats.series as f64),
         ("aegis_detector_open_episodes", stats.open as f64),
+        (
+            "aegis_detector_entities_full_of_certificates",
+            stats.full as f64,
+        ),
         ("aegis_detector_scored_rows", stats.rows as f64),
         ("aegis_detector_late_rows", stats.late as f64),
         ("aegis_detector_future_rows", stats.future as f64),

@@ -7,6 +7,7 @@ use aegis_schemas::{Blame, CauseKind, EntityKind, FailureKind, Forecast, Severit
 use super::classify::{Case, Diagnosis};
 use super::config::Config;
 use super::symptom::{Episode, Kind, Symptom, measured, percent};
+use crate::scorer::MAX_CERTIFICATES_SAID;
 
 /// How sure a diagnosis from a forecast is, in thousandths: below the 300 that the default policies ask of
 /// an act without a person, however steady the rise.
@@ -58,6 +59,8 @@ fn certificate(episode: &Episode) -> Option<Symptom> {
     };
     let more = match due.count() {
         0 => String::new(),
+        // No more than these are told of.
+        count if count + 1 >= MAX_CERTIFICATES_SAID => format!("; at least {count} more are due"),
         count => format!("; {count} more are due"),
     };
     let text = format!("certificate `{name}` {ends} and has not been renewed{more}");

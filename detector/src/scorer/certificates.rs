@@ -29,7 +29,7 @@ const OVER: f64 = 7.0 * DAY;
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 /// The most certificates of an entity that are remembered, and that are said to be due.
 const MAX_CERTIFICATES: usize = 128;
-const MAX_SAID: usize = 8;
+pub(crate) const MAX_SAID: usize = 8;
 /// The longest name, in characters.
 const MAX_NAME: usize = 120;
 
@@ -105,11 +105,11 @@ impl Certificates {
 
     fn note(&mut self, key: (String, Option<Name>), told: Told, at: Timestamp) {
         let Some(ends) = told.ends else { return };
-        let known = self.0.get(&key);
+        let known = self.0.get(&key).copied();
         if known.is_some_and(|known| at < known.heard) {
             return;
         }
-        if known.is_none() && self.0.len() >= MAX_CERTIFICATES {
+        if known.is_none() && !self.make_room(ends, at) {
             return;
         }
         let begins = told.begins.or_else(|| {
@@ -125,6 +125,33 @@ impl Certificates {
             heard: at,
         };
         self.0.insert(key, certificate);
+    }
+
+    /// Whether there is room for one that ends then; the one that ends last gives way to it.
+    fn make_room(&mut self, ends: f64, at: Timestamp) -> bool {
+        if !self.is_full() {
+            return true;
+        }
+        // One that is long over matters least.
+        let rank = |ends: f64| {
+            let is_over = ends - at.as_seconds() < -OVER;
+            if is_over { f64::INFINITY } else { ends }
+        };
+        let last = self
+            .0
+            .iter()
+            .max_by(|(_, a), (_, b)| rank(a.ends).total_cmp(&rank(b.ends)));
+        let later = last.filter(|(_, last)| rank(last.ends) > rank(ends));
+        let Some(key) = later.map(|(key, _)| key.clone()) else {
+            return false;
+        };
+        self.0.remove(&key);
+        true
+    }
+
+    /// Whether further ones are only remembered in place of others.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MAX_CERTIFICATES
     }
 
     /// Whether one should have been renewed by `at`.

@@ -174,3 +174,26 @@ fn many_certificates_with_long_names_take_bounded_room() {
             .all(|one| one.feature.chars().count() <= MAX_NAME + 12)
     );
 }
+
+/// cert-manager tells of all certificates of a cluster; which of them have which names says nothing.
+#[test]
+fn of_more_than_are_remembered_those_that_end_first_are() {
+    let now = 1_700_000_000;
+    let names: Vec<String> = (0..300).map(|n| format!("{n:03}")).collect();
+    let samples: Vec<Sample<'_>> = (1..)
+        .zip(names.iter().rev())
+        .map(|(hours, name)| (ENDS, ("name", name.as_str()), now + hours * HOUR))
+        .collect();
+    let mut certificates = Certificates::default();
+    look(&mut certificates, now, &samples);
+    assert!(certificates.is_full());
+    let due = certificates.due(moment(now));
+    assert_eq!(due[0].feature, "certificate.299");
+    assert_eq!(due[7].feature, "certificate.292");
+    // None of them gives way to what is long over.
+    let over = now - 30 * 24 * HOUR;
+    look(&mut certificates, now, &[(ENDS, ("name", "over"), over)]);
+    assert_eq!(certificates.0.len(), MAX_CERTIFICATES);
+    let is_over = |one: &Certificate| one.ends < now as f64;
+    assert!(!certificates.0.values().any(is_over));
+}

@@ -29,6 +29,8 @@ pub struct Stats {
     pub future: u64,
     /// Batches with columns of unequal length, or times that fall.
     pub faulty: u64,
+    /// Entities with as many certificates as are remembered: of further ones those that end last are shed.
+    pub full: usize,
     /// Workloads that were forgotten to make room.
     pub evicted: u64,
     /// Anomalies that could not be said, because they were too large.
@@ -71,6 +73,7 @@ impl Scorer {
         Stats {
             entities: self.state.tracks.len(),
             series: tracks.clone().map(|track| track.reader.series()).sum(),
+            full: tracks.clone().filter(|track| track.is_full()).count(),
             open: tracks.filter(|track| track.open.is_some()).count(),
             ..self.counts
         }

@@ -22,6 +22,7 @@ mod tally;
 mod trace;
 mod track;
 
+pub(crate) use self::certificates::MAX_SAID as MAX_CERTIFICATES_SAID;
 pub use self::config::{Config, Invalid};
 pub use self::core::{Scorer, State, Stats};
 pub use self::trace::{Seen, trace};

@@ -51,6 +51,11 @@ impl Supplies {
         self.certificates.look((row, at), series);
     }
 
+    /// Whether as many certificates are remembered as may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.certificates.is_full()
+    }
+
     /// Whether something will run out, as of `at`.
     pub(super) fn run_out(&self, at: Timestamp) -> bool {
         let mut all = [&self.memory, &self.disk, &self.pool].into_iter();

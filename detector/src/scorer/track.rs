@@ -87,6 +87,11 @@ impl Track {
         self.reader.note(config, series, (row, at))
     }
 
+    /// Whether as many certificates are remembered as may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.supplies.is_full()
+    }
+
     /// Takes a row in; the caller has checked that `at` is newer than the last.
     pub(super) fn row(
         &mut self,

@@ -136,6 +136,24 @@ fn a_certificate_that_ends_soon_is_told_and_nothing_is_recommended() {
     }
 }
 
+/// The scorer tells of so many and no more.
+#[test]
+fn as_many_certificates_as_are_told_of_may_be_more() {
+    let day = 86_400.0;
+    for (count, told) in [(7, "; 6 more are due"), (8, "; at least 7 more are due")] {
+        let mut log = Log::new();
+        let cart = log.healthy("cart", 3);
+        let blamed: Vec<Blame> = (0..count)
+            .map(|number| certificate(&format!("shop/{number}"), 5.0 * day))
+            .collect();
+        let mut said = log.anomaly(&cart, AnomalyPhase::Opened, &blamed);
+        said.extend(log.wait(8));
+        let said = incidents(&said);
+        let text = &said.last().expect("an incident").evidence[0].text;
+        assert!(text.ends_with(told), "{text}");
+    }
+}
+
 #[test]
 fn a_pool_without_a_free_connection_is_what_ran_out() {
     let pool = || blame("pool_utilisation", 1.0, 0.3);
