@@ -16,9 +16,9 @@ use super::supplies::Supplies;
 use crate::vector::tail::Tail;
 use crate::vector::whole::Whole;
 
-/// The most features of a workload: what bounds its memory.
+/// The most features of a workload beside the lines of its log: what bounds its memory.
 const MAX_FEATURES: usize = 24;
-/// The same with the lines of its log, by level.
+/// The same with those, by level.
 const MAX_WITH_LOG: usize = MAX_FEATURES + LEVELS.len();
 /// No gap between two rows weighs more than this in baselines.
 const MAX_STEP: Duration = Duration::from_secs(60);
@@ -159,14 +159,9 @@ impl Track {
         let metrics = &mut self.metrics;
         let mut seen = [false; MAX_WITH_LOG];
         self.reader.features(|name, peer, level, instant| {
-            let most = if name == "log_rate" {
-                MAX_WITH_LOG
-            } else {
-                MAX_FEATURES
-            };
             let at = match metrics.iter().position(|metric| metric.is(name, peer)) {
                 Some(at) => at,
-                None if metrics.len() < most => {
+                None if has_room(metrics, name) => {
                     metrics.push(Metric::new(name, peer));
                     metrics.len() - 1
                 }
@@ -298,5 +293,38 @@ impl Track {
             score,
             blame,
         })
+    }
+}
+
+/// Whether there is room for another feature of that name. The lines of a log have their own, so that a
+/// workload with a log is judged by as many of its peers as one without.
+fn has_room(metrics: &[Metric], name: &str) -> bool {
+    let is_log = |name: &str| name == "log_rate";
+    let of_sort = |metric: &&Metric| is_log(metric.kind()) == is_log(name);
+    let most = if is_log(name) {
+        LEVELS.len()
+    } else {
+        MAX_FEATURES
+    };
+    metrics.iter().filter(of_sort).count() < most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_log_take_no_room_of_other_features() {
+        let mut metrics: Vec<Metric> = Vec::new();
+        let mut fill = |name: &str| {
+            let before = metrics.len();
+            while has_room(&metrics, name) {
+                metrics.push(Metric::new(name, None));
+            }
+            metrics.len() - before
+        };
+        assert_eq!(fill("log_rate"), LEVELS.len());
+        assert_eq!(fill("call_error_ratio"), MAX_FEATURES);
+        assert_eq!(fill("log_rate"), 0);
     }
 }
