@@ -1,12 +1,16 @@
 //! What systems outside of Aegis may hand in: metrics and some signals, about objects that can exist.
 //! The gateway tells the sender at once, ingest holds to it whichever way a message came.
 
+use crate::signal::LogRates;
 use crate::{Entity, EntityKind, MetricBatch, Signal, SignalBody};
 
 /// The most callees that one message may name.
 const MAX_CALLEES: usize = 256;
 /// The longest text of a change, in bytes.
 const MAX_TEXT: usize = 1_024;
+/// The longest time in which lines of a log may be counted: the detector takes a log of which it has not heard
+/// for 150 s for empty.
+const MAX_INTERVAL_MS: u64 = 120_000;
 
 impl MetricBatch {
     /// Why the batch cannot be handed in from outside, if it cannot: it has a [fault](Self::fault), claims to
@@ -37,7 +41,8 @@ fn check(signal: &Signal) -> Result<(), String> {
     let about = &signal.entity;
     exists(about)?;
     match &signal.body {
-        SignalBody::Alert(_) | SignalBody::LogRates(_) => Ok(()),
+        SignalBody::Alert(_) => Ok(()),
+        SignalBody::LogRates(rates) => is_told_often(rates),
         SignalBody::Change(change) => {
             is_workload(about)?;
             if change.by.starts_with("aegis-") {
@@ -94,6 +99,17 @@ fn exists(entity: &Entity) -> Result<(), String> {
     }
 }
 
+fn is_told_often(rates: &LogRates) -> Result<(), String> {
+    let interval = rates.interval_ms;
+    if (1..=MAX_INTERVAL_MS).contains(&interval) {
+        Ok(())
+    } else {
+        Err(format!(
+            "`interval_ms` is {interval}; lines must be counted in at least 1 ms and at most {MAX_INTERVAL_MS} ms"
+        ))
+    }
+}
+
 fn is_workload(entity: &Entity) -> Result<(), String> {
     if entity.kind.is_workload() {
         Ok(())
@@ -124,6 +140,13 @@ mod tests {
         })
     }
 
+    fn lines(interval_ms: u64) -> SignalBody {
+        SignalBody::LogRates(LogRates {
+            interval_ms,
+            ..LogRates::default()
+        })
+    }
+
     fn entity(text: &str) -> Entity {
         text.parse().expect("the table names entities")
     }
@@ -150,6 +173,9 @@ mod tests {
                 SignalBody::Alert(Alert::default()),
                 false,
             ),
+            (cart, lines(MAX_INTERVAL_MS), true),
+            (cart, lines(MAX_INTERVAL_MS + 1), false),
+            (cart, lines(0), false),
             (cart, SignalBody::Gone(Gone::default()), false),
         ];
         for (about, body, taken) in table {
