@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use askama::Template;
 use jiff::Timestamp;
 
-use super::words::spoken;
+use super::words::{span, spoken};
 use crate::record::{Point, Trace};
 
 const WIDTH: f64 = 460.0;
@@ -183,9 +183,29 @@ fn nice(top: f64) -> f64 {
 /// A feature as people say it.
 pub(super) fn feature_in_words(feature: &str) -> String {
     match feature.split_once('.') {
-        Some(("log_rate", level)) => format!("log lines, level {level}"),
+        Some(("log_rate", level)) => format!("lines of level {level} a second"),
+        Some(("log_template", named)) => template_in_words(named),
+        // Its name may have dots of its own.
+        Some(("certificate", name)) => format!("certificate {name}"),
         Some((name, peer)) => format!("{} to {peer}", spoken(name)),
         None => spoken(feature),
+    }
+}
+
+/// Level and text of a template, with a dot between.
+fn template_in_words(named: &str) -> String {
+    let (level, text) = named.split_once('.').unwrap_or(("unknown", named));
+    format!("lines of level {level} a second: {text}")
+}
+
+/// What is left of a certificate, from seconds.
+fn left(seconds: f64) -> String {
+    let end = Timestamp::from_second(seconds.abs() as i64).unwrap_or(Timestamp::MAX);
+    let time = span(Timestamp::UNIX_EPOCH, end);
+    if seconds < 0.0 {
+        format!("over for {time}")
+    } else {
+        format!("{time} left")
     }
 }
 
@@ -202,7 +222,10 @@ pub(super) fn said(feature: &str, value: f64) -> String {
             format!("{} s", digits(value))
         };
     }
-    if name.ends_with("rate") {
+    if name == "certificate" {
+        return left(value);
+    }
+    if name.ends_with("rate") || name == "log_template" {
         return format!("{}/s", digits(value));
     }
     digits(value)
@@ -254,6 +277,41 @@ mod tests {
         assert_eq!(charts[0].now, "40.0 %");
         assert!(charts[0].svg.contains("act verified"), "{}", charts[0].svg);
         assert!(draw(&scene(), vec![trace("x", |_| 0.0); 9], 6).len() == 6);
+    }
+
+    #[test]
+    fn logs_and_certificates_are_told_in_words_of_their_own() {
+        let day = 86_400.0;
+        for (feature, value, name, told) in [
+            (
+                "log_rate.error",
+                12.0,
+                "lines of level error a second",
+                "12.0/s",
+            ),
+            (
+                "log_template.error.no route to a.b",
+                0.5,
+                "lines of level error a second: no route to a.b",
+                "0.50/s",
+            ),
+            (
+                "certificate.shop/a.b",
+                10.0 * day,
+                "certificate shop/a.b",
+                "10 d 0 h left",
+            ),
+            (
+                "certificate.shop/web",
+                -200.0,
+                "certificate shop/web",
+                "over for 3 min 20 s",
+            ),
+            ("call_latency.cart", 0.5, "call latency to cart", "500 ms"),
+        ] {
+            assert_eq!(feature_in_words(feature), name);
+            assert_eq!(said(feature, value), told);
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What was different about what is sick: the features that the scorer blamed, those furthest from what is
-//! usual first.
+//! usual first. A certificate that ends is as it always was; the evidence tells of it.
 
 use std::collections::BTreeMap;
 
@@ -92,7 +92,9 @@ fn ranked(anomalies: &[(u64, Anomaly)]) -> Vec<Different> {
     let mut furthest: BTreeMap<(String, &str), (u64, &Blame)> = BTreeMap::new();
     for (idx, anomaly) in anomalies {
         let entity = anomaly.entity.to_string();
-        for blame in anomaly.blame.iter().filter(|it| it.deviation.is_finite()) {
+        let is_told =
+            |it: &&Blame| it.deviation.is_finite() && !it.feature.starts_with("certificate.");
+        for blame in anomaly.blame.iter().filter(is_told) {
             let of = match &blame.pod {
                 Some(pod) => format!("pod/{pod}"),
                 None => Thing(&entity).name(),
@@ -148,7 +150,13 @@ mod tests {
                     blame("request_rate", 1.0, -30.0)
                 ])),
             ),
-            (5, anomaly(json!([blame("error_ratio", 0.4, 12.0)]))),
+            (
+                5,
+                anomaly(json!([
+                    blame("error_ratio", 0.4, 12.0),
+                    blame("certificate.shop/web", 9_000.0, 0.0)
+                ])),
+            ),
         ];
         let told: Vec<(String, String, u64)> = ranked(&anomalies)
             .into_iter()
