@@ -16,6 +16,9 @@ use super::regroup::Apart;
 use super::symptom::{Kind, Symptom};
 use super::world::World;
 
+/// The most steps of a way that are told: an incident is one message, however long the chains are.
+const MAX_TOLD: usize = 8;
+
 /// The sick entities, with the way that leads each to its root, by root.
 pub(super) type Groups = BTreeMap<Entity, Group>;
 
@@ -57,7 +60,7 @@ impl Way {
     /// In words; empty for the root.
     pub(super) fn told(&self) -> String {
         let mut told = String::new();
-        for (tie, at) in &self.steps {
+        for (tie, at) in self.steps.iter().take(MAX_TOLD) {
             told += if told.is_empty() { "it " } else { ", which " };
             told += match tie {
                 Tie::Calls => "calls ",
@@ -66,6 +69,10 @@ impl Way {
                 Tie::LessLoad => "gets fewer requests than usual from ",
             };
             told += &at.short();
+        }
+        if let Some((_, root)) = self.steps.last().filter(|_| self.steps.len() > MAX_TOLD) {
+            told += ", and so on to ";
+            told += &root.short();
         }
         told
     }

@@ -91,6 +91,39 @@ fn an_incident_says_why_each_entity_belongs_to_it() {
 }
 
 #[test]
+fn of_a_long_chain_eight_steps_are_told_and_where_it_ends() {
+    let mut log = Log::new();
+    let chain: Vec<Entity> = (0..=10)
+        .map(|number| log.healthy(&format!("w{number}"), 2))
+        .collect();
+    for pair in chain.windows(2) {
+        calls(&mut log, &pair[0], &pair[1]);
+    }
+    let errors = [blame("error_ratio", 0.3, 0.001)];
+    let mut said = Vec::new();
+    for entity in chain.iter().rev() {
+        said.extend(log.anomaly(entity, AnomalyPhase::Opened, &errors));
+    }
+    said.extend(log.wait(40));
+    let said = incidents(&said).pop().unwrap();
+    assert_eq!(said.entity, chain[10]);
+    let of = |entity: &Entity| {
+        let why = said.grouped.iter().find(|one| one.entity == *entity);
+        why.unwrap().because.clone()
+    };
+    let steps: Vec<String> = (1..=8)
+        .map(|at| format!("calls deployment/w{at}"))
+        .collect();
+    let told = format!(
+        "it {}, and so on to deployment/w10; ",
+        steps.join(", which ")
+    );
+    assert!(of(&chain[0]).starts_with(&told), "{}", of(&chain[0]));
+    let last = of(&chain[2]);
+    assert!(last.contains(", which calls deployment/w10; "), "{last}");
+}
+
+#[test]
 fn a_merged_incident_ends_at_once_and_what_is_sick_of_it_is_the_others_while_that_lasts() {
     let mut log = Log::new();
     let (cart, pay) = two_crash(&mut log);
