@@ -118,7 +118,7 @@ impl Core {
         let (config, state) = (&self.config, &self.state);
         let open = state.open.values();
         open.map(move |open| {
-            let case = seen(config, state, &open.root, &open.members);
+            let case = seen(config, state, &open.root, &self.own_members(open));
             (&open.last, case)
         })
     }

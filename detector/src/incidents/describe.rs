@@ -10,7 +10,8 @@ use aegis_schemas::{
 use super::classify::{Case, Diagnosis, classify};
 use super::config::Config;
 use super::core::{Core, State};
-use super::group::Group;
+use super::group::{Group, Groups};
+use super::open::Open;
 use super::regroup::Merged;
 use super::seen::seen;
 use super::symptom::{Kind, Symptom};
@@ -30,7 +31,14 @@ pub(super) struct Members<'a> {
     pub(super) group: &'a Group,
 }
 
-impl Members<'_> {
+impl<'a> Members<'a> {
+    /// Those that are sick now: the root's own, and those that are there by a person's word.
+    fn sick(&self, state: &State) -> (Vec<&'a Entity>, Vec<&'a Entity>) {
+        let is_sick = |member: &&Entity| state.sick.contains_key(*member);
+        let sick = self.all.iter().filter(is_sick);
+        sick.partition(|member| !self.is_merged(member))
+    }
+
     /// Whether the rules alone would not have it there.
     fn is_merged(&self, member: &Entity) -> bool {
         let way = self.group.get(member);
@@ -65,9 +73,7 @@ impl Core {
         let state = &self.state;
         let root = members.root;
         let symptoms = state.sick.get(root)?;
-        let is_sick = |member: &&Entity| state.sick.contains_key(*member);
-        let (mut affected, merged): (Vec<_>, Vec<_>) =
-            (members.all.iter().filter(is_sick)).partition(|member| !members.is_merged(member));
+        let (mut affected, merged) = members.sick(state);
         let case = case(&self.config, state, root);
         let by_rules = self.weighed(root, classify(&case));
         let recommendations = steady(&before.recommendations, self.acts(&case, &by_rules));
@@ -121,6 +127,25 @@ impl Core {
             causes,
             recommendations,
         })
+    }
+
+    /// The members of an open incident that a diagnosis sees, the same to learn from and to be asked: those that
+    /// are sick now and not there by a person's word.
+    pub(super) fn own_members(&self, open: &Open) -> BTreeSet<Entity> {
+        // Where nobody merged anything, no way leads there by a person's word.
+        let mut groups = if open.joined.is_empty() {
+            Groups::new()
+        } else {
+            self.groups()
+        };
+        let members = Members {
+            root: &open.root,
+            all: &open.members,
+            joined: &open.joined,
+            group: &groups.remove(&open.root).unwrap_or_default(),
+        };
+        let (own, _) = members.sick(&self.state);
+        own.into_iter().cloned().collect()
     }
 
     /// Why a member that is not the root belongs to an incident.

@@ -124,6 +124,20 @@ fn of_a_long_chain_eight_steps_are_told_and_where_it_ends() {
 }
 
 #[test]
+fn a_diagnosis_sees_nothing_of_what_a_person_merged_in() {
+    let mut log = Log::new();
+    let (cart, pay) = two_crash(&mut log);
+    merge(&mut log, &cart, &pay);
+    let cases: Vec<_> = log.core.cases().collect();
+    let [(incident, case)] = &cases[..] else {
+        panic!("one incident is left of two");
+    };
+    assert_eq!(incident.incident, pay.incident);
+    let seen: Vec<&str> = case.entities.keys().map(String::as_str).collect();
+    assert_eq!(seen, ["pay"]);
+}
+
+#[test]
 fn a_merged_incident_ends_at_once_and_what_is_sick_of_it_is_the_others_while_that_lasts() {
     let mut log = Log::new();
     let (cart, pay) = two_crash(&mut log);
