@@ -30,6 +30,9 @@ CREATE TABLE views.incident_evidence (
     PRIMARY KEY (incident, event)
 );
 
+-- Those that were not over at a moment, and those that are not: without it each incident ever opened is looked at.
+CREATE INDEX incident_resolved ON views.incident (resolved_at);
+
 -- The incidents as they were last said by then; with `only_open` those that were over then are not looked at.
 CREATE FUNCTION views.incidents_at(moment timestamptz, only_open boolean DEFAULT false) RETURNS TABLE (
     incident text, idx bigint, state text, entity text, severity text, kind text, confidence integer,
@@ -41,7 +44,9 @@ LANGUAGE sql STABLE AS $$
     FROM views.incident i JOIN LATERAL (
       SELECT * FROM views.incident_said w WHERE w.incident = i.incident AND w.updated_at <= moment
       ORDER BY w.position DESC LIMIT 1) s ON true
-    WHERE NOT only_open OR i.resolved_at IS NULL OR i.resolved_at > moment
+    -- When it was opened never changes. When it was over is of what was said last: whether it was open at the
+    -- moment if it was over and came back since, the row of then tells.
+    WHERE i.opened_at <= moment AND (NOT only_open OR i.resolved_at IS NULL OR i.resolved_at > moment)
 $$;
 REVOKE ALL ON FUNCTION views.incidents_at(timestamptz, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION views.incidents_at(timestamptz, boolean) TO aegis_gateway;

@@ -160,6 +160,37 @@ async fn what_an_incident_rests_on_is_counted_once_and_when_it_was_named_first()
 }
 
 #[tokio::test]
+async fn what_was_open_at_a_moment_is_told_though_it_was_over_before_and_is_now() {
+    use IncidentPhase::{Opened, Resolved};
+    let said = [Opened, Resolved, Opened, Resolved];
+    let all: Vec<_> = (1_u64..)
+        .zip(said)
+        .map(|(seq, phase)| record(Stream::Events, seq, &incident(phase, "cart crashes")))
+        .collect();
+    let database = Database::new().await;
+    database.append(&all).await;
+    let mut connection = PgConnection::connect(&database.gateway_url())
+        .await
+        .unwrap();
+    let query = "SELECT state FROM views.incidents_at(to_timestamp($1), true)";
+    for (after, expected) in [
+        (0.5_f64, None),
+        (1.5, Some("open")),
+        (2.5, Some("resolved")),
+        (3.5, Some("open")),
+        // Over for good: it is not looked at.
+        (4.5, None),
+    ] {
+        let state: Option<String> = sqlx::query_scalar(query)
+            .bind(1_790_000_000.0 + after)
+            .fetch_optional(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(state.as_deref(), expected, "{after}");
+    }
+}
+
+#[tokio::test]
 async fn what_stands_is_what_policy_said_last() {
     let shop = Scope {
         cluster: Cluster::parse("demo").unwrap(),
