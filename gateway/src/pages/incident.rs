@@ -68,6 +68,7 @@ struct Shown {
     /// When it was first said.
     first: Option<Timestamp>,
     noted: bool,
+    asked: bool,
 }
 
 /// The incident, as it is or was.
@@ -135,6 +136,7 @@ pub(super) async fn page(
         approvals,
         acts,
         noted: noted.noted.is_some(),
+        asked: noted.asked.is_some(),
     })
 }
 
@@ -152,11 +154,12 @@ pub(super) async fn json(
         .into_response())
 }
 
-/// Whether an opinion was just given.
+/// Whether an opinion was just given, or a merge or a split asked for: nobody knows yet what comes of that.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
 pub(super) struct Noted {
     noted: Option<String>,
+    asked: Option<String>,
 }
 
 /// Decisions as people want them told: a denial that is repeated while the incident lasts is one.

@@ -52,7 +52,7 @@ pub(super) async fn merge(State(app): State<Arc<App>>, Path(id): Path<String>, s
     let into = parse(sent.needed("into")?)?;
     let body = CommandBody::Merge { incident, into };
     put(&app, &sent, body).await?;
-    Ok(Redirect::to(&format!("/incidents/{into}?noted=1")))
+    Ok(Redirect::to(&format!("/incidents/{into}?asked=1")))
 }
 
 pub(super) async fn split(State(app): State<Arc<App>>, Path(id): Path<String>, sent: Sent) -> Done {
@@ -64,7 +64,7 @@ pub(super) async fn split(State(app): State<Arc<App>>, Path(id): Path<String>, s
         .map_err(|_| Problem::invalid(format!("`{entity}` is no entity")))?;
     let body = CommandBody::Split { incident, entity };
     put(&app, &sent, body).await?;
-    Ok(Redirect::to(&format!("/incidents/{incident}?noted=1")))
+    Ok(Redirect::to(&format!("/incidents/{incident}?asked=1")))
 }
 
 fn parse(id: &str) -> Result<IncidentId, Problem> {
