@@ -58,7 +58,8 @@ impl Table {
                    opened_at = excluded.opened_at, updated_at = excluded.updated_at,
                    resolved_at = excluded.resolved_at, newest_evidence_at = excluded.newest_evidence_at,
                    summary = excluded.summary, affected = excluded.affected,
-                   grouped = excluded.grouped, evidence = excluded.evidence,
+                   grouped = excluded.grouped, own_severity = excluded.own_severity,
+                   evidence = excluded.evidence,
                    causes = excluded.causes, recommendations = excluded.recommendations
                  WHERE excluded.position > incident.position"
             }
@@ -151,6 +152,7 @@ impl Here<'_> {
         newest["resolved_at"] = json!(resolved.then_some(self.record.time));
         newest["affected"] = json!(incident.affected);
         newest["grouped"] = json!(incident.grouped);
+        newest["own_severity"] = json!(incident.own_severity);
         newest["evidence"] = json!(incident.evidence);
         newest["causes"] = json!(incident.causes);
         newest["recommendations"] = json!(incident.recommendations);

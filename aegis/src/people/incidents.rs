@@ -147,6 +147,13 @@ impl Found {
             let of = one.get("entity").map(short).unwrap_or_default();
             told += &line("", &format!("{of}: {}", cell(one, "because")));
         }
+        if let Some(own) = text(incident, "own_severity") {
+            let counts = "what a person merged in does not count";
+            told += &line(
+                "how bad",
+                &format!("policy judges acts by: {own}, {counts}"),
+            );
+        }
         for (place, cause) in list(incident, "causes").iter().enumerate() {
             let label = if place == 0 { "why" } else { "" };
             told += &line(label, &why(cause));
@@ -301,6 +308,16 @@ done       restart the rollout, deployment/cart, approved by ann: verified after
 undo       aegis undo d1
 ";
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn it_is_told_if_policy_judges_an_incident_as_less_bad_than_people_do() {
+        let mut found = found(json!([]), json!([]));
+        assert!(!found.told().contains("how bad"));
+        found.incident["own_severity"] = json!("warning");
+        let expected =
+            "how bad    policy judges acts by: warning, what a person merged in does not count\n";
+        assert!(found.told().contains(expected), "{}", found.told());
     }
 
     #[test]

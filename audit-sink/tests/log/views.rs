@@ -191,6 +191,29 @@ async fn what_was_open_at_a_moment_is_told_though_it_was_over_before_and_is_now(
 }
 
 #[tokio::test]
+async fn how_bad_an_incident_is_without_what_people_merged_in_is_in_its_row() {
+    let database = Database::new().await;
+    for (seq, own) in [(1, Some(aegis_schemas::Severity::Info)), (2, None)] {
+        let Event::Incident(mut said) = incident(IncidentPhase::Updated, "cart crashes") else {
+            panic!("an incident");
+        };
+        said.own_severity = own;
+        let record = record(Stream::Events, seq, &Event::Incident(said));
+        database.append(&[record]).await;
+        let mut connection = PgConnection::connect(&database.gateway_url())
+            .await
+            .unwrap();
+        let query = "SELECT severity, own_severity FROM views.incident";
+        let row: (String, Option<String>) = sqlx::query_as(query)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        let own = own.map(|_| "info".to_owned());
+        assert_eq!(row, ("error".to_owned(), own));
+    }
+}
+
+#[tokio::test]
 async fn what_stands_is_what_policy_said_last() {
     let shop = Scope {
         cluster: Cluster::parse("demo").unwrap(),

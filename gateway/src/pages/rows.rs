@@ -27,6 +27,9 @@ pub(super) struct Incident {
     /// Null in rows that an older audit-sink wrote.
     #[serde(default)]
     pub(super) grouped: Option<Vec<Grouped>>,
+    /// How bad it is without what a person merged in, if that is less.
+    #[serde(default)]
+    pub(super) own_severity: Option<String>,
     #[serde(default)]
     pub(super) evidence: Vec<Evidence>,
     #[serde(default)]
