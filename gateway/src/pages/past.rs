@@ -19,7 +19,14 @@ use crate::record::Unavailable;
 /// An incident as it was last said by then.
 const SAID: &str = "SELECT * FROM views.incidents_at($2::timestamptz) WHERE incident = $1";
 /// What only the entry tells that said so.
-const IN_ENTRY: [&str; 4] = ["affected", "evidence", "causes", "recommendations"];
+const IN_ENTRY: [&str; 6] = [
+    "affected",
+    "grouped",
+    "own_severity",
+    "evidence",
+    "causes",
+    "recommendations",
+];
 
 /// The moment that a page tells of: now, or an earlier one that the address names as `at`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,7 +136,7 @@ pub(super) async fn incident(app: &App, id: String, at: Timestamp) -> Result<Inc
         .store
         .read_one(SAID, &[Some(id), Some(at.to_string())])
         .await?;
-    let mut row =
+    let row =
         found.ok_or_else(|| Problem::missing(format!("there was no such incident at {at}")))?;
     let unreadable = || Problem::unavailable("what was said of the incident cannot be read");
     let idx = row["idx"].as_u64().ok_or_else(unreadable)?;
@@ -138,13 +145,18 @@ pub(super) async fn incident(app: &App, id: String, at: Timestamp) -> Result<Inc
         other => Problem::unavailable(other.to_string()),
     })?;
     let mut said = entry.event_json.ok_or_else(unreadable)?;
-    for part in IN_ENTRY {
-        row[part] = said[part].take();
-    }
-    serde_json::from_value(row).map_err(|error| {
+    serde_json::from_value(whole(row, &mut said)).map_err(|error| {
         tracing::error!(%error, idx, "an incident of the past cannot be read");
         unreadable()
     })
+}
+
+/// The row with what only the entry tells. An entry leaves out what is empty.
+fn whole(mut row: Value, said: &mut Value) -> Value {
+    for part in IN_ENTRY {
+        row[part] = said[part].take();
+    }
+    row
 }
 
 #[cfg(test)]
@@ -175,6 +187,34 @@ mod tests {
             assert_eq!(refused.status(), 400);
             assert!(refused.detail().contains(why), "{}", refused.detail());
         }
+    }
+
+    #[test]
+    fn an_incident_of_the_past_tells_why_it_was_grouped_and_how_bad_it_was_of_its_own() {
+        let row = || {
+            json!({
+                "incident": "i", "state": "open", "severity": "critical", "kind": "crash_loop",
+                "entity": "demo/shop/deployment/cart", "confidence": 900, "summary": "it crashes",
+                "opened_at": "2026-11-30T10:00:00Z", "updated_at": "2026-11-30T10:00:00Z",
+                "resolved_at": null, "newest_evidence_at": "2026-11-30T10:00:00Z",
+            })
+        };
+        let web = json!({
+            "cluster": "demo", "namespace": "shop", "kind": "deployment", "name": "web",
+        });
+        let mut said = json!({
+            "affected": [web], "evidence": [], "causes": [], "recommendations": [],
+        });
+        let incident = |said: &Value| -> Incident {
+            serde_json::from_value(whole(row(), &mut said.clone())).expect("an incident")
+        };
+        let alone = incident(&said);
+        assert!(alone.grouped().is_empty() && alone.own_severity.is_none());
+        said["grouped"] = json!([{"entity": web, "by": "person", "because": "`ann` merged it"}]);
+        said["own_severity"] = json!("error");
+        let merged = incident(&said);
+        assert_eq!(merged.grouped()[0].because, "`ann` merged it");
+        assert_eq!(merged.own_severity.as_deref(), Some("error"));
     }
 
     #[test]
