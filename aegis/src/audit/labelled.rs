@@ -14,7 +14,7 @@ use aegis_detector::diagnosis::{Case, UNKNOWN};
 use aegis_detector::incidents;
 use aegis_nats::topology::Durable;
 use aegis_schemas::{
-    Command, CommandBody, Event, FailureKind, FeedbackVerdict, Incident, IncidentId, Stream,
+    Command, CommandBody, Entity, Event, FailureKind, FeedbackVerdict, Incident, IncidentId, Stream,
 };
 use aegis_simulator::labelled::KINDS;
 use anyhow::{Context, Result, bail};
@@ -33,7 +33,7 @@ const PAGE: usize = 1_000;
 /// Which incidents are written, and where.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A folder per incident, as `aegis simulate incidents --as-seen` writes them. Its kind is what the incident was called\nwhen somebody called that right; `unknown` when somebody called it no problem; when somebody said that the cause\nwas wrong, the kind that their reason names, such as `it was disk_pressure`. The last opinion counts. Incidents\nwithout one, or whose kind nobody named, are not written.\n\nExamples:\n  aegis audit incidents --output ./ours\n  aegis train --incidents ./seen --incidents ./ours --trees 100 --output kinds.model"
+    after_help = "A folder per incident, as `aegis simulate incidents --as-seen` writes them. Its kind is what the incident was called\nwhen somebody called that right (`latency` counts as `dependency_latency`, kinds that are not simulated as `unknown`);\n`unknown` when somebody called it no problem; when somebody said that the cause was wrong, the kind and the entity that\ntheir reason names, such as `it was disk_pressure of cart`: a kind alone does not say whose. The last opinion counts.\nIncidents without one, or whose kind nobody named, or that had another root by then, are not written.\n\nExamples:\n  aegis audit incidents --output ./ours\n  aegis train --incidents ./seen --incidents ./ours --trees 100 --output kinds.model"
 )]
 pub struct Incidents {
     /// The folder that incidents are written to: a new or an empty one.
@@ -46,8 +46,15 @@ pub struct Incidents {
 struct Opinion {
     verdict: FeedbackVerdict,
     reason: String,
-    /// What the incident was called then.
-    called: Option<FailureKind>,
+    /// What somebody could read of the incident then.
+    about: Option<Said>,
+}
+
+/// What the record says of an incident.
+#[derive(Clone, Debug, PartialEq)]
+struct Said {
+    kind: FailureKind,
+    root: Entity,
 }
 
 impl Incidents {
@@ -72,19 +79,24 @@ impl Incidents {
         let (mut written, mut left_out) = (0_usize, 0_usize);
         for (id, opinion) in known.opinions {
             let seen = known.seen.remove(&id);
-            let Some(((incident, case), label)) = seen.zip(label(&opinion)) else {
+            let labelled = seen.and_then(|(incident, case)| {
+                let label = label(&opinion, &incident.entity, &case)?;
+                Some((incident, case, label))
+            });
+            let Some((incident, case, (kind, root))) = labelled else {
                 left_out += 1;
                 continue;
             };
-            let root = incident.entity.name.to_string();
             Found::of_case(&incident, case)
-                .write(&self.output, &id.to_string(), (label, &root))
+                .write(&self.output, &id.to_string(), (kind, &root))
                 .with_context(|| format!("cannot write below `{}`", self.output.display()))?;
             written += 1;
         }
         println!("{written} incidents below {}", self.output.display());
         if left_out > 0 {
-            println!("{left_out} with an opinion that names no kind, or no longer on record");
+            println!(
+                "{left_out} left out: the opinion does not name what was wrong, the root was another by then, or it is no longer on record"
+            );
         }
         Ok(())
     }
@@ -95,15 +107,24 @@ impl Incidents {
 struct Known {
     opinions: BTreeMap<IncidentId, Opinion>,
     seen: BTreeMap<IncidentId, (Incident, Case)>,
-    called: BTreeMap<IncidentId, FailureKind>,
+    /// What the record said of each last.
+    said: BTreeMap<IncidentId, Said>,
     /// Something was done about these: what is seen since is that act's doing as well.
     treated: BTreeSet<IncidentId>,
 }
 
 impl Known {
-    /// Takes in what somebody says of an incident, and that something was done about one.
+    /// Takes in what is said of an incident, by Aegis or by somebody, and that something was done about one.
     fn note(&mut self, record: &Record) {
         match record.event() {
+            // What stood there is what was judged. Another version of the core may call it otherwise.
+            Ok(Event::Incident(incident)) => {
+                let said = Said {
+                    kind: incident.kind,
+                    root: incident.entity,
+                };
+                self.said.insert(incident.incident, said);
+            }
             Ok(Event::Command(command)) => self.opinion(command),
             Ok(Event::Outcome(outcome)) => self.treated.extend(outcome.incident),
             _ => {}
@@ -121,7 +142,7 @@ impl Known {
         let opinion = Opinion {
             verdict,
             reason: command.reason,
-            called: self.called.get(&incident).copied(),
+            about: self.said.get(&incident).cloned(),
         };
         self.opinions.insert(incident, opinion);
     }
@@ -139,7 +160,7 @@ impl Known {
             };
             after = last.seq;
             for record in &page {
-                // Now that it is known what the incident is called.
+                // In order, so that an opinion is of what was said before it.
                 self.note(record);
                 if !player.play(record)?.is_empty() {
                     self.look(&player);
@@ -150,9 +171,6 @@ impl Known {
 
     /// Looks at what is open now. An opinion may come long after, so that those to come are known already.
     fn look(&mut self, player: &Player<incidents::Core>) {
-        for incident in player.core().open() {
-            self.called.insert(incident.incident, incident.kind);
-        }
         let is_early = |incident: &Incident| player.now().since(incident.opened) <= LOOKED;
         let is_wanted = |incident: &Incident| {
             let id = &incident.incident;
@@ -170,17 +188,54 @@ impl Known {
     }
 }
 
-/// The kind to learn, if the opinion tells one.
-fn label(opinion: &Opinion) -> Option<&'static str> {
+/// The kind to learn and the entity that is taught as its cause, if the opinion tells both of the case that was
+/// seen with that root.
+fn label(opinion: &Opinion, root: &Entity, case: &Case) -> Option<(&'static str, String)> {
+    // Where the root was another by then, the case shows something else than what was judged.
+    let said = opinion.about.as_ref().filter(|said| said.root == *root)?;
+    let name = root.name.to_string();
     match opinion.verdict {
         FeedbackVerdict::Right => {
-            let called = opinion.called?;
-            (called != FailureKind::Unknown).then_some(called.as_str())
+            let is_named = said.kind != FailureKind::Unknown;
+            is_named.then(|| (simulated(said.kind), name))
         }
-        FeedbackVerdict::WrongCause => named(&opinion.reason),
-        FeedbackVerdict::NotAProblem => Some(UNKNOWN),
+        // Who says that the cause is wrong may mean the root as well.
+        FeedbackVerdict::WrongCause => {
+            let kind = named(&opinion.reason)?;
+            Some((kind, named_entity(&opinion.reason, kind, case)?))
+        }
+        FeedbackVerdict::NotAProblem => Some((UNKNOWN, name)),
         FeedbackVerdict::Withdrawn => None,
     }
+}
+
+/// What simulated incidents of that kind are called. There is one kind of slowness among them, that of whoever is
+/// slow itself.
+fn simulated(kind: FailureKind) -> &'static str {
+    let name = match kind {
+        FailureKind::Latency => FailureKind::DependencyLatency.as_str(),
+        _ => kind.as_str(),
+    };
+    KINDS
+        .into_iter()
+        .find(|known| *known == name)
+        .unwrap_or(UNKNOWN)
+}
+
+/// The only entity of the case that the text names beside the kind, as `cart` or `deployment/cart`.
+fn named_entity(text: &str, kind: &str, case: &Case) -> Option<String> {
+    let text = text.to_ascii_lowercase();
+    let is_of_name =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.' | '_');
+    let words: BTreeSet<&str> = text
+        .split(|letter: char| !is_of_name(letter))
+        .map(|word| word.trim_matches(['-', '.']))
+        .collect();
+    let is_of_kind = |name: &str| kind.split('_').any(|word| word == name);
+    let is_named = |name: &str| words.contains(name) && !is_of_kind(name);
+    let mut named = case.entities.keys().filter(|name| is_named(name));
+    let first = named.next()?;
+    named.next().is_none().then(|| first.clone())
 }
 
 /// The only kind that the text names, as `disk_pressure` or `disk pressure`.
@@ -205,33 +260,82 @@ fn named(text: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    fn entity(name: &str) -> Entity {
+        format!("demo/shop/deployment/{name}")
+            .parse()
+            .expect("an entity")
+    }
+
+    /// What an opinion labels an incident of `cart` that `cart-db`, `web` and `disk` are near.
+    fn labelled(
+        verdict: FeedbackVerdict,
+        about: Option<(FailureKind, &str)>,
+        reason: &str,
+    ) -> Option<(&'static str, String)> {
+        let mut case = Case::default();
+        for name in ["cart", "cart-db", "web", "disk"] {
+            case.entities.insert(name.to_owned(), BTreeMap::new());
+        }
+        let about = about.map(|(kind, root)| Said {
+            kind,
+            root: entity(root),
+        });
+        let opinion = Opinion {
+            verdict,
+            reason: reason.to_owned(),
+            about,
+        };
+        label(&opinion, &entity("cart"), &case)
+    }
+
     #[test]
     fn an_opinion_labels_an_incident_where_it_says_what_was_wrong() {
-        use FeedbackVerdict::{NotAProblem, Right, Withdrawn, WrongCause};
-        let leak = Some(FailureKind::MemoryLeak);
-        for (verdict, called, reason, expected) in [
-            (Right, leak, "", Some("memory_leak")),
-            (Right, Some(FailureKind::Unknown), "", None),
-            (Right, None, "", None),
-            (NotAProblem, leak, "", Some(UNKNOWN)),
-            (
-                WrongCause,
-                leak,
-                "It was Disk pressure!",
-                Some("disk_pressure"),
-            ),
-            (WrongCause, leak, "see disk_pressure", Some("disk_pressure")),
-            (WrongCause, leak, "a disk", None),
-            (WrongCause, leak, "a memory_leak after a bad rollout", None),
-            (WrongCause, leak, "unknown", None),
-            (Withdrawn, leak, "", None),
+        use FailureKind::{ImagePull, Latency, MemoryLeak, NodeNotReady, Unknown};
+        use FeedbackVerdict::{NotAProblem, Right, Withdrawn};
+        for (verdict, called, expected) in [
+            (Right, MemoryLeak, Some("memory_leak")),
+            (Right, Latency, Some("dependency_latency")),
+            (Right, ImagePull, Some(UNKNOWN)),
+            (Right, NodeNotReady, Some(UNKNOWN)),
+            (Right, Unknown, None),
+            (NotAProblem, MemoryLeak, Some(UNKNOWN)),
+            (Withdrawn, MemoryLeak, None),
         ] {
-            let opinion = Opinion {
-                verdict,
-                reason: reason.to_owned(),
-                called,
-            };
-            assert_eq!(label(&opinion), expected, "{opinion:?}");
+            let label = labelled(verdict, Some((called, "cart")), "");
+            let expected = expected.map(|kind| (kind, "cart".to_owned()));
+            assert_eq!(label, expected, "{verdict:?} {called:?}");
+            // Another root was judged, or nobody knows which.
+            assert_eq!(labelled(verdict, Some((called, "web")), ""), None);
+            assert_eq!(labelled(verdict, None, ""), None);
+        }
+    }
+
+    #[test]
+    fn who_says_that_the_cause_is_wrong_says_what_it_was_and_whose() {
+        for (reason, expected) in [
+            (
+                "It was Disk pressure of cart-db!",
+                Some(("disk_pressure", "cart-db")),
+            ),
+            (
+                "see deployment/web: disk_pressure.",
+                Some(("disk_pressure", "web")),
+            ),
+            ("error_spike of cart", Some(("error_spike", "cart"))),
+            // Whose it was is not said, or not clear, or nobody who was there.
+            ("it was disk_pressure", None),
+            ("disk pressure", None),
+            ("disk_pressure of cart or web", None),
+            ("disk_pressure of search", None),
+            // What it was is not said, or not clear.
+            ("cart-db", None),
+            ("a memory_leak of web after a bad rollout", None),
+            ("unknown, in web", None),
+        ] {
+            let about = Some((FailureKind::MemoryLeak, "cart"));
+            let label = labelled(FeedbackVerdict::WrongCause, about, reason);
+            let expected = expected.map(|(kind, root)| (kind, root.to_owned()));
+            assert_eq!(label, expected, "{reason}");
         }
     }
 }
