@@ -78,11 +78,16 @@ fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::diagnosis::{Case, Labelled, Usual};
     use crate::forest::Settings;
+
+    /// Packed once: that takes longer than all else here.
+    static TEXT: LazyLock<String> = LazyLock::new(|| model().to_text().expect("a text"));
 
     fn model() -> Model {
         let usual = Usual {
@@ -103,8 +108,8 @@ mod tests {
 
     #[test]
     fn a_model_is_read_back_as_it_was_written() {
-        let text = model().to_text().expect("a text");
-        assert_eq!(Model::parse(&text).expect("a model"), model());
+        assert_eq!(model().to_text().expect("a text"), *TEXT);
+        assert_eq!(Model::parse(&TEXT).expect("a model"), model());
     }
 
     #[test]
@@ -119,11 +124,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_changed_text_is_refused_or_means_the_same(place in any::<prop::sample::Index>(), to in "[A-Za-z0-9+/]") {
-            let text = model().to_text().expect("a text");
-            let at = place.index(text.trim_end().len());
-            let mut changed = text.clone();
+            let at = place.index(TEXT.trim_end().len());
+            let mut changed = TEXT.clone();
             changed.replace_range(at..=at, &to);
-            prop_assume!(changed != text);
+            prop_assume!(changed != *TEXT);
             prop_assert!(Model::parse(&changed).map_or(true, |read| read == model()));
         }
     }
