@@ -195,7 +195,7 @@ fn last_event(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let last = last.to_str().ok().and_then(|text| text.parse().ok());
     let wrong =
         "`Last-Event-ID` is the id of an event; leave it out to hear what happens from now on";
-    last.map_or_else(|| Err(Problem::invalid(wrong)), |last| Ok(Some(last)))
+    last.map_or_else(|| Err(Problem::unprocessable(wrong)), |last| Ok(Some(last)))
 }
 
 /// Events from where the listener was, or from now on.

@@ -129,7 +129,7 @@ pub(in crate::routes) async fn activate(
         .app
         .cores
         .check_configuration(activation.what, &activation.content);
-    checked.map_err(Problem::invalid)?;
+    checked.map_err(Problem::unprocessable)?;
     let body = CommandBody::Activate {
         what: activation.what,
         digest: Digest::of(activation.content.as_bytes()),
