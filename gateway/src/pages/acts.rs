@@ -15,14 +15,13 @@ use super::{Done, Page, ask, show};
 use crate::app::App;
 use crate::problem::Problem;
 
-/// Acts by incident, state and before an audit index, the newest first; those of a moment, what came of them
-/// is cut by [`super::past::Moment::act`].
+/// Acts by state and before an audit index, the newest first; those of a moment, what came of them is cut by
+/// [`super::past::Moment::act`].
 pub(super) const ACTS: &str = "SELECT a.*,
       EXISTS (SELECT 1 FROM views.decision u WHERE u.undo_of = a.decision AND u.verdict = 'allow'
-        AND ($4::text IS NULL OR u.decided_at <= $4::timestamptz)) AS undone
-    FROM views.act a WHERE ($1::text IS NULL OR a.incident = $1) AND ($2::text IS NULL OR a.state = $2)
-      AND ($3::text IS NULL OR a.idx < $3::bigint)
-      AND ($4::text IS NULL OR a.decided_at <= $4::timestamptz)
+        AND ($3::text IS NULL OR u.decided_at <= $3::timestamptz)) AS undone
+    FROM views.act a WHERE ($1::text IS NULL OR a.state = $1) AND ($2::text IS NULL OR a.idx < $2::bigint)
+      AND ($3::text IS NULL OR a.decided_at <= $3::timestamptz)
     ORDER BY a.idx DESC";
 const PAGE: usize = 50;
 
@@ -50,7 +49,6 @@ pub(super) async fn page(
 ) -> Page {
     visitor.who.demand(&app, "list_acts")?;
     let filters = [
-        None,
         (!wanted.state.is_empty()).then(|| wanted.state.clone()),
         wanted.before.map(|before| before.to_string()),
         None,

@@ -54,7 +54,9 @@ pub(super) async fn page(
         moved(end, (lasted / 2).clamp(AFTER.0, AFTER.1)),
     );
     let to = moment.past().map_or(to, |at| at.min(to));
-    let acts = acts_of(&app, &incident, moment, 20).await?;
+    let mut reading = app.store.reading().await?;
+    let acts = acts_of(&mut reading, &incident, moment, 20).await?;
+    drop(reading);
     let traces = match app.cores.traces(&entity, from, to).await {
         Ok(traces) => traces,
         Err(Unavailable::NotFound(_)) => Vec::new(),

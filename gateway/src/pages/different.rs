@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use aegis_schemas::{Anomaly, Blame, Evidence, EvidenceSource};
+use futures::future::try_join_all;
 use serde::Deserialize;
 
 use super::chart;
 use super::rows::Incident;
 use super::words::Thing;
 use crate::app::App;
-use crate::record::Unavailable;
+use crate::record::{Entry, Unavailable};
 
 /// Anomalies of an incident that are read, and rows that are shown.
 const READ: usize = 8;
@@ -61,14 +62,12 @@ async fn read(app: &App, events: &[String]) -> Result<Vec<(u64, Anomaly)>, Unava
     let asked = [Some(events.join(" "))];
     let found: Result<Vec<Found>, sqlx::Error> = app.store.read(ENTRIES, &asked, limit).await;
     let found = found.map_err(|error| Unavailable::Failed(error.to_string()))?;
-    let mut anomalies = Vec::new();
-    for Found { idx } in found {
-        let said = app.cores.entry(idx).await?.event_json;
-        if let Some(anomaly) = said.and_then(|said| serde_json::from_value(said).ok()) {
-            anomalies.push((idx, anomaly));
-        }
-    }
-    Ok(anomalies)
+    let entries = try_join_all(found.into_iter().map(|it| app.cores.entry(it.idx))).await?;
+    let anomaly = |entry: Entry| {
+        let anomaly = serde_json::from_value(entry.event_json?).ok()?;
+        Some((entry.idx, anomaly))
+    };
+    Ok(entries.into_iter().filter_map(anomaly).collect())
 }
 
 /// The events of anomalies among the evidence, each once.

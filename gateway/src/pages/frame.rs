@@ -7,6 +7,7 @@ use super::past::Moment;
 use super::visitor::Visitor;
 use crate::app::App;
 use crate::problem::Problem;
+use crate::store::Reading;
 
 /// A page's surroundings.
 #[derive(Debug)]
@@ -49,8 +50,11 @@ struct Around {
     now: Option<jiff::Timestamp>,
 }
 
+/// The most open incidents that are counted: nobody reads on, and counting them costs each page its time.
+const MOST_OPEN: i64 = 1_000;
 const AROUND: &str = "SELECT
-    (SELECT count(*) FROM views.incident WHERE state = 'open') AS open_incidents,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM views.incident WHERE state = 'open' LIMIT 1000) AS open) AS open_incidents,
     (SELECT count(*) FROM views.approval WHERE state = 'open'
         AND expires_at >= (SELECT at FROM views.clock WHERE stream = 'AEGIS_EVENTS')) AS open_approvals,
     (SELECT size FROM audit.audit_head) AS size,
@@ -67,8 +71,19 @@ impl Frame {
         place: &'static str,
         title: impl Into<String>,
     ) -> Result<Self, Problem> {
-        let around: Around = app
-            .store
+        let mut reading = app.store.reading().await?;
+        Self::read(&mut reading, app, visitor, place, title).await
+    }
+
+    /// As [`Frame::around`], on the connection that a page reads the rest with.
+    pub(super) async fn read(
+        reading: &mut Reading,
+        app: &App,
+        visitor: &Visitor,
+        place: &'static str,
+        title: impl Into<String>,
+    ) -> Result<Self, Problem> {
+        let around: Around = reading
             .read_one(AROUND, &[])
             .await?
             .ok_or_else(|| Problem::unavailable("the database does not answer"))?;
@@ -122,6 +137,15 @@ impl Frame {
     /// Whether the navigation's entry is this page's.
     pub(super) fn at(&self, place: &str) -> bool {
         self.place == place
+    }
+}
+
+/// So many, as far as they are counted.
+pub(super) fn counted(open: &i64) -> String {
+    if *open < MOST_OPEN {
+        open.to_string()
+    } else {
+        format!("{}+", MOST_OPEN - 1)
     }
 }
 

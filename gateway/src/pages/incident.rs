@@ -13,13 +13,13 @@ use super::different::{Different, different};
 use super::frame::Frame;
 use super::oops::Oops;
 use super::past::Moment;
-use super::regroup::{Other, others};
 use super::rows::{Act, Approval, Decision, Incident};
 use super::timeline::{Row, Timeline};
 use super::visitor::{Sent, Visitor};
 use super::{Done, Page, show};
 use crate::app::App;
 use crate::problem::Problem;
+use crate::store::Reading;
 
 const ONE: &str = "SELECT * FROM views.incident WHERE incident = $1";
 const DECISIONS: &str = "SELECT * FROM views.decision
@@ -29,6 +29,11 @@ const APPROVALS: &str = "SELECT * FROM views.approval
 const ENTRIES: &str = "SELECT e.idx, e.kind FROM views.incident_entry w
     JOIN audit.audit_entry e USING (idx)
     WHERE w.incident = $1 AND ($2::text IS NULL OR e.stream_time <= $2::timestamptz) ORDER BY e.idx DESC";
+const ACTS: &str = "SELECT a.*,
+      EXISTS (SELECT 1 FROM views.decision u WHERE u.undo_of = a.decision AND u.verdict = 'allow'
+        AND ($2::text IS NULL OR u.decided_at <= $2::timestamptz)) AS undone
+    FROM views.act a WHERE a.incident = $1 AND ($2::text IS NULL OR a.decided_at <= $2::timestamptz)
+    ORDER BY a.idx DESC";
 const FIRST: &str = "SELECT min(updated_at) AS at FROM views.incident_said WHERE incident = $1";
 /// Entries of the record that are listed.
 const ENTRIES_SHOWN: i64 = 60;
@@ -62,8 +67,6 @@ struct Shown {
     approvals: Vec<Approval>,
     acts: Vec<Act>,
     entries: Vec<Entry>,
-    /// Where it may belong, for those who may say so while it lasts.
-    others: Vec<Other>,
     different: Vec<Different>,
     /// When it was first said.
     first: Option<Timestamp>,
@@ -84,13 +87,13 @@ pub(super) async fn find(app: &App, id: String, moment: Moment) -> Result<Incide
 
 /// The newest acts of an incident, the oldest first.
 pub(super) async fn acts_of(
-    app: &App,
+    reading: &mut Reading,
     incident: &Incident,
     moment: Moment,
     most: i64,
 ) -> Result<Vec<Act>, sqlx::Error> {
-    let of = [Some(incident.incident.clone()), None, None, moment.filter()];
-    let acts: Vec<Act> = app.store.read(super::acts::ACTS, &of, most).await?;
+    let of = [Some(incident.incident.clone()), moment.filter()];
+    let acts: Vec<Act> = reading.read(ACTS, &of, most).await?;
     Ok(acts.into_iter().rev().map(|act| moment.act(act)).collect())
 }
 
@@ -103,35 +106,30 @@ pub(super) async fn page(
 ) -> Page {
     visitor.who.demand(&app, "get_incident")?;
     let incident = find(&app, id, moment).await?;
+    let different = different(&app, &incident).await;
     let of = [Some(incident.incident.clone()), moment.filter()];
-    let store = &app.store;
-    let decisions: Vec<Decision> = store.read(DECISIONS, &of, 100).await?;
-    let approvals: Vec<Approval> = store.read(APPROVALS, &of, 20).await?;
+    let mut reading = app.store.reading().await?;
+    let decisions: Vec<Decision> = reading.read(DECISIONS, &of, 100).await?;
+    let approvals: Vec<Approval> = reading.read(APPROVALS, &of, 20).await?;
     let approvals: Vec<Approval> = approvals
         .into_iter()
         .map(|approval| moment.approval(approval))
         .collect();
-    let acts = acts_of(&app, &incident, moment, 50).await?;
+    let acts = acts_of(&mut reading, &incident, moment, 50).await?;
+    let first: Option<First> = reading.read_one(FIRST, &of[..1]).await?;
+    let entries = reading.read(ENTRIES, &of, ENTRIES_SHOWN).await?;
     let title = format!("{} of {}", incident.kind(), incident.thing().name());
-    let frame = Frame::around(&app, &visitor, "incidents", title)
+    let frame = Frame::read(&mut reading, &app, &visitor, "incidents", title)
         .await?
         .at_moment(moment);
-    let others = if frame.operates && incident.is_open() {
-        others(&app, &incident.incident).await?
-    } else {
-        Vec::new()
-    };
+    drop(reading);
     show(&Shown {
         frame,
-        others,
         timeline: timeline(&incident, &approvals, &acts).svg(),
-        entries: store.read(ENTRIES, &of, ENTRIES_SHOWN).await?,
+        entries,
         decisions: told(decisions),
-        first: store
-            .read_one::<First>(FIRST, &of[..1])
-            .await?
-            .and_then(|first| first.at),
-        different: different(&app, &incident).await,
+        first: first.and_then(|first| first.at),
+        different,
         incident,
         approvals,
         acts,

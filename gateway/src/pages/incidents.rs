@@ -93,7 +93,8 @@ pub(super) async fn page(
         None => INCIDENTS,
     };
     let limit = i64::try_from(PAGE).unwrap_or(i64::MAX) + 1;
-    let mut incidents: Vec<Incident> = app.store.read(query, &filters, limit).await?;
+    let mut reading = app.store.reading().await?;
+    let mut incidents: Vec<Incident> = reading.read(query, &filters, limit).await?;
     let more = incidents.len() > PAGE;
     incidents.truncate(PAGE);
     let next = incidents.last().filter(|_| more).map(|last| {
@@ -104,12 +105,15 @@ pub(super) async fn page(
             encoded(&after)
         )
     });
+    let incidents = triage::rows(&mut reading, incidents, moment).await?;
+    let frame = Frame::read(&mut reading, &app, &visitor, "incidents", "Incidents")
+        .await?
+        .at_moment(moment);
+    drop(reading);
     show(&Incidents {
-        frame: Frame::around(&app, &visitor, "incidents", "Incidents")
-            .await?
-            .at_moment(moment),
+        frame,
         wanted,
-        incidents: triage::rows(&app, incidents, moment).await?,
+        incidents,
         next,
     })
 }

@@ -65,7 +65,10 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/incidents/{id}/json", get(incident::json))
         .route("/incidents/{id}/charts", get(charts::page))
         .route("/incidents/{id}/feedback", post(incident::feedback))
-        .route("/incidents/{id}/merge", post(regroup::merge))
+        .route(
+            "/incidents/{id}/merge",
+            get(regroup::page).post(regroup::merge),
+        )
         .route("/incidents/{id}/split", post(regroup::split))
         .route("/approvals", get(approvals::page))
         .route(

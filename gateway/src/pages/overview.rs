@@ -16,6 +16,7 @@ use super::words::thousands;
 use super::{Page, show};
 use crate::app::App;
 use crate::stages::{Budget, Stage, stages};
+use crate::store::Reading;
 
 /// All else on the page comes from PostgreSQL and does not wait for the bus.
 const STAGES_WITHIN: Duration = Duration::from_millis(500);
@@ -134,56 +135,61 @@ struct Open {
 
 pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor, moment: Moment) -> Page {
     visitor.who.demand(&app, "list_incidents")?;
-    let frame = Frame::around(&app, &visitor, "overview", "Overview")
+    let mut reading = app.store.reading().await?;
+    let frame = Frame::read(&mut reading, &app, &visitor, "overview", "Overview")
         .await?
         .at_moment(moment);
-    let store = &app.store;
-    let counts = async |while_: &str| {
-        let asked = [Some(while_.to_owned()), moment.filter()];
-        let found: Option<Counts> = store.read_one(COUNTS, &asked).await?;
-        found.ok_or(sqlx::Error::RowNotFound)
-    };
-    let (incidents, approvals, open) = open(&app, &frame).await?;
-    let of = [None, None, None, moment.filter()];
-    let acts: Vec<Act> = store.read(super::acts::ACTS, &of, 8).await?;
+    let (incidents, approvals, open) = open(&mut reading, &frame).await?;
+    let incidents = triage::rows(&mut reading, incidents, moment).await?;
+    let of = [None, None, moment.filter()];
+    let acts: Vec<Act> = reading.read(super::acts::ACTS, &of, 8).await?;
+    let day = counts(&mut reading, "24 hours", moment).await?;
+    let week = counts(&mut reading, "7 days", moment).await?;
+    drop(reading);
     show(&Overview {
-        incidents: triage::rows(&app, incidents, moment).await?,
+        incidents,
         approvals,
         acts: acts.into_iter().map(|act| moment.act(act)).collect(),
         open,
-        day: counts("24 hours").await?,
-        week: counts("7 days").await?,
+        day,
+        week,
         entries: thousands(frame.entries),
         stages: stages_now(&app, moment).await,
         frame,
     })
 }
 
+async fn counts(
+    reading: &mut Reading,
+    within: &str,
+    moment: Moment,
+) -> Result<Counts, sqlx::Error> {
+    let asked = [Some(within.to_owned()), moment.filter()];
+    let found = reading.read_one(COUNTS, &asked).await?;
+    found.ok_or(sqlx::Error::RowNotFound)
+}
+
 /// The worst open incidents, the asks that wait, and how many there are of both.
 async fn open(
-    app: &App,
+    reading: &mut Reading,
     frame: &Frame,
 ) -> Result<(Vec<Incident>, Vec<Approval>, Open), sqlx::Error> {
-    let store = &app.store;
     let then = frame.moment.filter();
     if then.is_none() {
         let open = Open {
             incidents: frame.open_incidents,
             approvals: frame.open_approvals,
         };
-        let incidents = store.read(OPEN_INCIDENTS, &[], SHOWN).await?;
-        return Ok((
-            incidents,
-            store.read(OPEN_APPROVALS, &[], SHOWN).await?,
-            open,
-        ));
+        let incidents = reading.read(OPEN_INCIDENTS, &[], SHOWN).await?;
+        let approvals = reading.read(OPEN_APPROVALS, &[], SHOWN).await?;
+        return Ok((incidents, approvals, open));
     }
     let then = [then];
-    let open = store.read_one(OPEN_THEN, &then).await?;
-    let approvals: Vec<Approval> = store.read(OPEN_APPROVALS_THEN, &then, SHOWN).await?;
+    let open = reading.read_one(OPEN_THEN, &then).await?;
+    let approvals: Vec<Approval> = reading.read(OPEN_APPROVALS_THEN, &then, SHOWN).await?;
     let approval = |approval| frame.moment.approval(approval);
     Ok((
-        store.read(OPEN_INCIDENTS_THEN, &then, SHOWN).await?,
+        reading.read(OPEN_INCIDENTS_THEN, &then, SHOWN).await?,
         approvals.into_iter().map(approval).collect(),
         open.ok_or(sqlx::Error::RowNotFound)?,
     ))

@@ -1,27 +1,52 @@
-//! Merging and splitting incidents by the forms on an incident's page.
+//! Merging and splitting incidents by forms: what belongs together is chosen on a page of its own.
 
 use std::sync::Arc;
 
 use aegis_schemas::{CommandBody, IncidentId};
-use axum::extract::{Path, State};
+use askama::Template;
+use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use serde::Deserialize;
 
-use super::Done;
-use super::visitor::Sent;
+use super::frame::Frame;
+use super::incident::find;
+use super::past::Moment;
+use super::rows::Incident;
+use super::visitor::{Sent, Visitor};
 use super::words::{Thing, spoken};
+use super::{Done, Page, show};
 use crate::app::App;
 use crate::problem::Problem;
 
+/// Open incidents but one, by words: those of the same namespace first, then the newest.
 const OTHERS: &str = "SELECT incident, entity, kind, severity FROM views.incident
-    WHERE state = 'open' AND incident <> $1 ORDER BY opened_at DESC";
+    WHERE state = 'open' AND incident <> $1
+      AND ($3::text IS NULL OR strpos(lower(concat_ws(' ', entity, kind, summary, incident)), lower($3)) > 0)
+    ORDER BY starts_with(entity, $2) DESC, opened_at DESC, incident";
 /// The most that are offered.
-const MAX_OTHERS: i64 = 100;
+const MAX_OTHERS: usize = 100;
+
+/// What is looked for; it stands in the URL.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wanted {
+    q: String,
+}
+
+#[derive(Template)]
+#[template(path = "merge.html")]
+struct Merge {
+    frame: Frame,
+    wanted: Wanted,
+    incident: Incident,
+    others: Vec<Other>,
+    most: usize,
+}
 
 /// An open incident that another may be merged into.
 #[derive(Debug, Deserialize)]
-pub(super) struct Other {
-    pub(super) incident: String,
+struct Other {
+    incident: String,
     entity: String,
     kind: String,
     severity: String,
@@ -29,7 +54,7 @@ pub(super) struct Other {
 
 impl Other {
     /// What it is, in a line.
-    pub(super) fn told(&self) -> String {
+    fn told(&self) -> String {
         let (kind, of) = (spoken(&self.kind), Thing(&self.entity));
         format!(
             "{kind} of {} ({}, {})",
@@ -40,10 +65,28 @@ impl Other {
     }
 }
 
-/// The open incidents but that one, the newest first.
-pub(super) async fn others(app: &App, incident: &str) -> Result<Vec<Other>, Problem> {
-    let of = [Some(incident.to_owned())];
-    Ok(app.store.read(OTHERS, &of, MAX_OTHERS).await?)
+/// Where an incident may belong, for those who may say so.
+pub(super) async fn page(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Page {
+    visitor.who.demand(&app, "merge_incidents")?;
+    let incident = find(&app, id, Moment::default()).await?;
+    // Where it is, up to what it is: `demo/shop/`.
+    let place: String = incident.entity.split_inclusive('/').take(2).collect();
+    let words = (!wanted.q.is_empty()).then(|| wanted.q.clone());
+    let of = [Some(incident.incident.clone()), Some(place), words];
+    let limit = i64::try_from(MAX_OTHERS).unwrap_or(i64::MAX);
+    let others = app.store.read(OTHERS, &of, limit).await?;
+    show(&Merge {
+        frame: Frame::around(&app, &visitor, "incidents", "Merge").await?,
+        wanted,
+        incident,
+        others,
+        most: MAX_OTHERS,
+    })
 }
 
 pub(super) async fn merge(State(app): State<Arc<App>>, Path(id): Path<String>, sent: Sent) -> Done {

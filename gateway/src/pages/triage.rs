@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::past::Moment;
 use super::rows::Incident;
 use super::words::span;
-use crate::app::App;
+use crate::store::Reading;
 
 /// Slots that a life is drawn in.
 const SLOTS: usize = 20;
@@ -67,7 +67,7 @@ pub(super) struct Former {
 
 /// These incidents with what their history tells.
 pub(super) async fn rows(
-    app: &App,
+    reading: &mut Reading,
     incidents: Vec<Incident>,
     moment: Moment,
 ) -> Result<Vec<Row>, sqlx::Error> {
@@ -81,7 +81,7 @@ pub(super) async fn rows(
         Some(SLOTS.to_string()),
         moment.filter(),
     ];
-    let trails: Vec<Trail> = app.store.read(TRAILS, &asked, limit).await?;
+    let trails: Vec<Trail> = reading.read(TRAILS, &asked, limit).await?;
     let mut trails: BTreeMap<String, Trail> = trails
         .into_iter()
         .map(|trail| (trail.incident.clone(), trail))

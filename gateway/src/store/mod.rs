@@ -28,6 +28,7 @@ use self::keys::RFC3339;
 pub(crate) use self::keys::{Key, NewKey};
 pub(crate) use self::row::{Row as Found, array};
 pub(crate) use self::sign_ins::{Rotation, Standing};
+pub(crate) use self::views::Reading;
 use crate::Error;
 use crate::recent::Recent;
 

@@ -6,8 +6,9 @@ use std::time::Instant;
 use aegis_schemas::EventId;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sqlx::AssertSqlSafe;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgListener;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 use tokio_util::sync::CancellationToken;
 
 use super::Store;
@@ -45,17 +46,12 @@ impl Store {
         filters: &[Option<String>],
         limit: i64,
     ) -> Result<Vec<Row>, sqlx::Error> {
-        // A constant around a constant: no input becomes SQL.
-        let sql = AssertSqlSafe(format!(
-            "SELECT to_jsonb(found)::text FROM ({query}) AS found LIMIT {}",
-            limit.clamp(1, 1_000)
-        ));
-        let mut prepared = sqlx::query_scalar::<_, String>(sql);
-        for filter in filters {
-            prepared = prepared.bind(filter.clone());
-        }
-        let rows = prepared.fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(Row::new).collect())
+        ask(&mut *self.pool.acquire().await?, query, filters, limit).await
+    }
+
+    /// A connection for whoever has several questions.
+    pub(crate) async fn reading(&self) -> Result<Reading, sqlx::Error> {
+        Ok(Reading(self.pool.acquire().await?))
     }
 
     /// As [`Store::rows`], each as a `T` and never from memory.
@@ -65,8 +61,7 @@ impl Store {
         filters: &[Option<String>],
         limit: i64,
     ) -> Result<Vec<T>, sqlx::Error> {
-        let rows = self.fresh(query, filters, limit).await?;
-        rows.iter().map(Row::read).collect()
+        self.reading().await?.read(query, filters, limit).await
     }
 
     /// The first row of a query as a `T`.
@@ -75,7 +70,7 @@ impl Store {
         query: &'static str,
         filters: &[Option<String>],
     ) -> Result<Option<T>, sqlx::Error> {
-        Ok(self.read(query, filters, 1).await?.into_iter().next())
+        self.reading().await?.read_one(query, filters).await
     }
 
     /// A listener for what the audit sink says is new.
@@ -102,4 +97,49 @@ impl Store {
         }
         Ok(found.into_iter().next())
     }
+}
+
+/// One connection for all questions of a page: it is waited for, and tried, once. Whoever holds it asks the
+/// store for nothing else: if all did, all would wait for each other.
+pub(crate) struct Reading(PoolConnection<Postgres>);
+
+impl Reading {
+    /// The rows of a query, each as a `T`, at most `limit`.
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &mut self,
+        query: &'static str,
+        filters: &[Option<String>],
+        limit: i64,
+    ) -> Result<Vec<T>, sqlx::Error> {
+        let rows = ask(&mut self.0, query, filters, limit).await?;
+        rows.iter().map(Row::read).collect()
+    }
+
+    /// The first row of a query as a `T`.
+    pub(crate) async fn read_one<T: DeserializeOwned>(
+        &mut self,
+        query: &'static str,
+        filters: &[Option<String>],
+    ) -> Result<Option<T>, sqlx::Error> {
+        Ok(self.read(query, filters, 1).await?.into_iter().next())
+    }
+}
+
+async fn ask(
+    connection: &mut PgConnection,
+    query: &'static str,
+    filters: &[Option<String>],
+    limit: i64,
+) -> Result<Vec<Row>, sqlx::Error> {
+    // A constant around a constant: no input becomes SQL.
+    let sql = AssertSqlSafe(format!(
+        "SELECT to_jsonb(found)::text FROM ({query}) AS found LIMIT {}",
+        limit.clamp(1, 1_000)
+    ));
+    let mut prepared = sqlx::query_scalar::<_, String>(sql);
+    for filter in filters {
+        prepared = prepared.bind(filter.clone());
+    }
+    let rows = prepared.fetch_all(connection).await?;
+    Ok(rows.into_iter().map(Row::new).collect())
 }
