@@ -72,10 +72,10 @@ impl Core {
         oldest.is_some_and(|decision| acts.remove(&decision).is_some())
     }
 
-    /// Whether an act on that workload was carried out and is not judged yet.
+    /// Whether an act on that workload is under way and not judged yet.
     pub(super) fn is_under_treatment(&self, workload: &Entity) -> bool {
         let mut acts = self.state.acts.values();
-        acts.any(|act| act.is_applied() && act.workload() == workload)
+        acts.any(|act| act.workload() == workload && act.is_under_way(self.state.now))
     }
 
     /// Looks again at every act; says the verdicts that are in.

@@ -63,6 +63,8 @@ pub(super) struct View<'a> {
 /// An act whose outcome was missing for so long is given up. A day, for the outcome waits in the
 /// executor while the bus is down, and an act that was done must be judged.
 const GIVEN_UP_S: u64 = 86_400;
+/// How long an act may still be begun after it was allowed: no warrant is good for longer.
+const BEGUN_WITHIN_S: u64 = 120;
 
 impl Act {
     /// Expects the effect of a decision; remembers how things stand before it.
@@ -167,6 +169,12 @@ impl Act {
     /// Whether the executor said that it was done.
     pub(super) const fn is_applied(&self) -> bool {
         self.applied.is_some()
+    }
+
+    /// Whether it was carried out, or may be at any moment: its effects are often seen before the executor has
+    /// said that it is done.
+    pub(super) fn is_under_way(&self, now: Timestamp) -> bool {
+        self.is_applied() || now.since(self.decided) <= seconds(BEGUN_WITHIN_S)
     }
 
     /// The workload that it is about.

@@ -578,6 +578,56 @@ fn an_act_is_judged_however_late_its_outcome_comes_and_even_when_its_decision_is
     }
 }
 
+/// What an act does is seen now and then before the executor has said that it is done.
+#[test]
+fn the_diagnosis_stands_from_the_decision_on_until_the_act_is_judged_or_was_never_begun() {
+    let opened = |log: &mut Log| {
+        let cart = log.healthy("cart", 3);
+        new_template(log, &cart, "kubectl-edit", 2);
+        let events = log.pod("cart", 9, false, 1, Some("CrashLoopBackOff"), "rev2");
+        incidents(&events).remove(0)
+    };
+    // What is seen of a rollback: the new template, while pods of the one before are still there.
+    let seen = |log: &mut Log, incident: &Incident| {
+        let mut said = log.signal(&incident.entity, SignalBody::Workload(state(3, 3, 3)));
+        said.extend(log.pod("cart", 9, false, 3, Some("CrashLoopBackOff"), "rev2"));
+        said.extend(log.wait(40));
+        incidents(&said)
+    };
+    let mut log = Log::new();
+    let incident = opened(&mut log);
+    let renamed = seen(&mut log, &incident).pop().unwrap();
+    assert_ne!(renamed.summary, incident.summary, "nobody acts");
+
+    let mut log = Log::new();
+    let incident = opened(&mut log);
+    let outcome = log.allow(&incident);
+    for said in seen(&mut log, &incident) {
+        assert_eq!(said.summary, incident.summary);
+        assert_eq!(said.recommendations, incident.recommendations);
+    }
+    let refused = Outcome {
+        phase: OutcomePhase::Refused,
+        code: Some(RefusalCode::Stale),
+        ..outcome
+    };
+    let mut said = log.event(Event::Outcome(refused));
+    said.extend(log.pod("cart", 9, false, 4, Some("CrashLoopBackOff"), "rev2"));
+    said.extend(log.wait(40));
+    assert_eq!(incidents(&said).pop().unwrap().summary, renamed.summary);
+
+    let mut log = Log::new();
+    let incident = opened(&mut log);
+    log.allow(&incident);
+    seen(&mut log, &incident);
+    let said = log.wait(200);
+    let last = incidents(&said).pop().unwrap();
+    assert_eq!(
+        last.summary, renamed.summary,
+        "no warrant is good for so long"
+    );
+}
+
 #[test]
 fn acts_that_nobody_hears_of_make_room_for_new_ones() {
     let mut log = Log::new();
