@@ -2,15 +2,19 @@
 """Rows a second of other detectors on the rows that `aegis bench detector` makes up.
 
     python3 -m venv .venv && .venv/bin/pip install scikit-learn river
-    taskset -c 0 .venv/bin/python aegis/benches/compare.py [ROWS]
+    taskset -c 0 .venv/bin/python aegis/benches/compare.py --rows 4000
     taskset -c 0 target/release/aegis bench detector
 
 scikit-learn's IsolationForest is fitted once on 4,096 rows and scores batches of 256, because one row at a time costs it
 milliseconds; it learns nothing more. river's HalfSpaceTrees scores and learns each row, as Aegis does.
 """
+import argparse
 import os
-import sys
 import time
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--rows", type=int, default=4_000, help="rows that HalfSpaceTrees takes in (default %(default)s)")
+ROWS = max(1, parser.parse_args().rows)
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
@@ -18,7 +22,6 @@ import numpy as np
 from river.anomaly import HalfSpaceTrees
 from sklearn.ensemble import IsolationForest
 
-ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 4_000
 MADE = 4_096
 
 
