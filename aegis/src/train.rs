@@ -64,7 +64,7 @@ fn print(quality: &Quality) {
         quality.macro_f1, quality.accuracy
     );
     println!("calibration error {:.3}", quality.calibration_error);
-    println!("`unknown` below {:.3} of the votes", quality.unknown_below);
+    println!("`unknown` below a share of {:.3}", quality.unknown_below);
     let better = if quality.forest_ranks_better() {
         "forest"
     } else {

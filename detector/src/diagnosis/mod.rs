@@ -10,6 +10,8 @@ mod change;
 mod class;
 mod confidence;
 mod evidence;
+mod familiar;
+mod heard;
 mod model;
 mod propagation;
 mod quality;

@@ -2,8 +2,9 @@
 //! is the cause, and of what kind.
 //!
 //! Its classes are `not the cause` and the kinds. Over all entities of an incident the votes for a kind
-//! add up to the kind's share; against one entity they add up to its suspicion. All rows of an incident
-//! are drawn together, so the votes of trees that did not see it test both.
+//! add up to the kind's share; against one entity they add up to its suspicion. A share counts the less, the
+//! less the cause is like the known ones of that kind. All rows of an incident are drawn together, so the votes
+//! of trees that did not see it test both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::case::{Case, Labelled};
 use super::causes::{Cause, causes, ranked};
 use super::confidence::{Confidence, Test, highest};
+use super::familiar::Familiar;
+use super::heard::{BYSTANDER, Heard, shares};
 use super::quality::{Quality, Trial};
 use super::robust::quantile;
 use super::traits;
@@ -19,12 +22,11 @@ use crate::forest::{Forest, Rows, Settings};
 
 /// What is said of a kind that nobody knows.
 pub const UNKNOWN: &str = "unknown";
-/// The class of entities that are not the cause. Kinds follow.
-const BYSTANDER: usize = 0;
-/// The share of known kinds that is left unanswered for the sake of unknown ones.
+/// The share of known kinds that may be left unanswered for the sake of unknown ones.
 const UNANSWERED: f64 = 0.05;
-/// The least share of votes against an entity: no tree ever saw everything.
-const LEAST_AGAINST: f64 = 0.01;
+/// So much less than what they need is enough: the next one of a kind may be a little farther from the known ones
+/// than any of them, and what is of no kind is mostly much farther.
+const ENOUGH: f64 = 0.8;
 
 /// The most metrics, kinds and trees of a model that is read.
 const MAX_METRICS: usize = 512;
@@ -37,6 +39,7 @@ pub struct Model {
     metrics: Vec<String>,
     kinds: Vec<String>,
     forest: Forest,
+    familiar: Familiar,
     confidence: Confidence,
     quality: Quality,
 }
@@ -76,18 +79,28 @@ impl Model {
         let metrics = metrics(&incidents);
         let kinds: BTreeSet<&str> = incidents.iter().map(|known| known.kind.as_str()).collect();
         let kinds: Vec<String> = kinds.into_iter().map(str::to_owned).collect();
-        let grown = Forest::grow(&rows(&incidents, &metrics, &kinds), settings);
-        let trials = trials(&incidents, &kinds, grown.unseen);
+        let rows = rows(&incidents, &metrics, &kinds);
+        let grown = Forest::grow(&rows, settings);
+        let roots = rows.classes.iter().zip(&rows.features);
+        let roots: Vec<(usize, &[f32])> = roots
+            .filter(|(class, _)| **class != BYSTANDER)
+            .map(|(class, row)| (class - 1, row.as_slice()))
+            .collect();
+        let (familiar, apart) = Familiar::learn(&roots, kinds.len());
+        let heard = rows.features.iter().cloned().zip(grown.unseen);
+        let trials = trials(&incidents, &kinds, heard, &familiar, &apart);
         let tests: Vec<Test> = trials
             .iter()
             .map(|trial| (trial.shares.clone(), trial.kind))
             .collect();
         let highest: Vec<f64> = tests.iter().map(|(shares, _)| highest(shares)).collect();
-        let quality = Quality::of(&trials, &kinds, quantile(&highest, UNANSWERED));
+        let unknown_below = ENOUGH * quantile(&highest, UNANSWERED);
+        let quality = Quality::of(&trials, &kinds, unknown_below);
         Some(Self {
             metrics,
             kinds,
             forest: grown.forest,
+            familiar,
             confidence: Confidence::learn(&tests),
             quality,
         })
@@ -96,18 +109,13 @@ impl Model {
     /// What it says of an incident.
     #[must_use]
     pub fn answer(&self, case: &Case) -> Answer {
-        let votes = self.votes(case);
-        let (kind, confidence) = self.named(&votes);
+        let heard = self.heard(case);
+        let (kind, confidence) = self.named(&heard);
         Answer {
             kind: kind.to_owned(),
             confidence,
             ranking: if self.quality.forest_ranks_better() {
-                let votes = votes.into_iter();
-                ranked(
-                    votes
-                        .map(|(entity, votes)| (entity, 1.0 - votes[BYSTANDER]))
-                        .collect(),
-                )
+                ranked(heard.iter().map(Heard::suspicion).collect())
             } else {
                 causes(case)
             },
@@ -117,19 +125,24 @@ impl Model {
     /// The kind alone, or [`UNKNOWN`], with the probability that it is right.
     #[must_use]
     pub fn kind(&self, case: &Case) -> (&str, f64) {
-        self.named(&self.votes(case))
+        self.named(&self.heard(case))
     }
 
-    /// The votes on each entity.
-    fn votes<'a>(&self, case: &'a Case) -> Vec<(&'a str, Vec<f64>)> {
+    /// What is said of each entity.
+    fn heard<'a>(&self, case: &'a Case) -> Vec<Heard<'a>> {
         let rows = traits::rows(case, &self.metrics).into_iter();
-        rows.map(|(entity, row)| (entity, self.forest.votes(&row)))
-            .collect()
+        rows.map(|(entity, row)| Heard {
+            entity,
+            votes: self.forest.votes(&row),
+            row,
+        })
+        .collect()
     }
 
-    fn named(&self, votes: &[(&str, Vec<f64>)]) -> (&str, f64) {
-        let votes = votes.iter().map(|(_, votes)| votes.as_slice());
-        let shares = shares(votes, self.kinds.len());
+    fn named(&self, heard: &[Heard<'_>]) -> (&str, f64) {
+        let shares = shares(heard, self.kinds.len(), |kind, one| {
+            self.familiar.apart(kind, &one.row)
+        });
         let most = highest(&shares);
         let first = shares.iter().position(|share| *share >= most);
         let kind = first.filter(|_| most > 0.0 && most >= self.quality.unknown_below);
@@ -146,7 +159,9 @@ impl Model {
             && self.kinds.len() <= MAX_KINDS
             && self.forest.trees() <= MAX_TREES;
         let features = traits::width(self.metrics.len());
-        bounded && self.forest.is_sound(features, self.kinds.len() + 1)
+        bounded
+            && self.forest.is_sound(features, self.kinds.len() + 1)
+            && self.familiar.is_sound(features, self.kinds.len())
     }
 
     /// How good it is.
@@ -182,21 +197,39 @@ fn rows(incidents: &[&Labelled], metrics: &[String], kinds: &[String]) -> Rows {
     rows
 }
 
-/// What the trees that had not seen an incident said of it, for all of which there are such trees.
-fn trials(incidents: &[&Labelled], kinds: &[String], unseen: Vec<Option<Vec<f64>>>) -> Vec<Trial> {
-    let mut unseen = unseen.into_iter();
+/// What the trees that had not seen an incident said of it, for all of which there are such trees. `apart` is how
+/// far each root is from the others of its kind.
+fn trials(
+    incidents: &[&Labelled],
+    kinds: &[String],
+    mut unseen: impl Iterator<Item = (Vec<f32>, Option<Vec<f64>>)>,
+    familiar: &Familiar,
+    apart: &[f64],
+) -> Vec<Trial> {
     let mut trials = Vec::new();
-    for known in incidents {
-        let entities = known.case.entities.len();
-        let votes: Option<Vec<Vec<f64>>> = unseen.by_ref().take(entities).collect();
+    for (known, apart) in incidents.iter().zip(apart) {
+        let entities = &known.case.entities;
+        let said: Vec<(Vec<f32>, Option<Vec<f64>>)> =
+            unseen.by_ref().take(entities.len()).collect();
+        let heard = entities.keys().zip(said).map(|(entity, (row, votes))| {
+            let votes = votes?;
+            Some(Heard { entity, row, votes })
+        });
+        let heard: Option<Vec<Heard<'_>>> = heard.collect();
         let kind = kinds.iter().position(|kind| *kind == known.kind);
-        if let Some((votes, kind)) = votes.zip(kind) {
-            let names = known.case.entities.keys().map(String::as_str);
-            let suspicion = votes.iter().map(|votes| 1.0 - votes[BYSTANDER]);
+        if let Some((heard, right)) = heard.zip(kind) {
+            let suspicion = heard.iter().map(Heard::suspicion).collect();
+            let shares = shares(&heard, kinds.len(), |kind, one| {
+                if kind == right && one.entity == known.root {
+                    *apart
+                } else {
+                    familiar.apart(kind, &one.row)
+                }
+            });
             trials.push(Trial {
-                kind,
-                shares: shares(votes.iter().map(Vec::as_slice), kinds.len()),
-                place_by_forest: place(&ranked(names.zip(suspicion).collect()), &known.root),
+                kind: right,
+                shares,
+                place_by_forest: place(&ranked(suspicion), &known.root),
                 place_by_rules: place(&causes(&known.case), &known.root),
             });
         }
@@ -208,21 +241,4 @@ fn trials(incidents: &[&Labelled], kinds: &[String], unseen: Vec<Option<Vec<f64>
 fn place(ranking: &[Cause], root: &str) -> usize {
     let found = ranking.iter().position(|cause| cause.entity == root);
     found.map_or(ranking.len(), |at| at) + 1
-}
-
-/// The share of each kind, over all entities, each by its odds of being the cause: if one entity is the
-/// cause and the others are not, an entity is likely the one as its votes for being it stand to its votes
-/// against.
-fn shares<'a>(votes: impl Iterator<Item = &'a [f64]>, kinds: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; kinds];
-    for votes in votes {
-        let against = votes[BYSTANDER].max(LEAST_AGAINST);
-        for (sum, vote) in sums.iter_mut().zip(&votes[BYSTANDER + 1..]) {
-            *sum += vote / against;
-        }
-    }
-    let all: f64 = sums.iter().sum();
-    sums.into_iter()
-        .map(|sum| if all > 0.0 { sum / all } else { 0.0 })
-        .collect()
 }

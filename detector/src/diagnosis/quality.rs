@@ -13,7 +13,7 @@ const BINS: usize = 10;
 pub(super) struct Trial {
     /// The right kind.
     pub(super) kind: usize,
-    /// The share of each kind.
+    /// The share of each kind, as far as its cause is like the known ones.
     pub(super) shares: Vec<f64>,
     /// The root's place in the forest's ranking and in that of the rules, from 1.
     pub(super) place_by_forest: usize,
@@ -31,7 +31,7 @@ pub struct Quality {
     pub macro_f1: f64,
     /// The mean gap between confidence and accuracy in ten bins.
     pub calibration_error: f64,
-    /// The share of votes below which no kind is said.
+    /// The share below which no kind is said.
     pub unknown_below: f64,
     /// The mean of one over the root's place in the forest's ranking.
     pub cause_by_forest: f64,

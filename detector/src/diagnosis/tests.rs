@@ -187,6 +187,31 @@ fn what_looks_like_no_kind_is_unknown() {
 }
 
 #[test]
+fn what_does_more_than_its_kind_ever_did_is_unknown() {
+    let known = || {
+        known().into_iter().zip(0..).map(|(mut known, seed)| {
+            let place = Place {
+                case: known.case,
+                dice: Dice::new(seed, 1),
+            };
+            known.case = place.with(&known.root, "replicas", 10.0, 1.0).case;
+            known
+        })
+    };
+    let model = Model::learn(&known().collect::<Vec<_>>(), SETTINGS).expect("incidents");
+    for new in known().map(|known| (known.kind, known.case, known.root)) {
+        let (kind, case, root) = new;
+        assert_eq!(model.kind(&case).0, kind);
+        let place = Place {
+            case,
+            dice: Dice::new(1, 2),
+        };
+        let fewer = place.with(&root, "replicas", 10.0, 0.4).case;
+        assert_eq!(model.kind(&fewer).0, UNKNOWN);
+    }
+}
+
+#[test]
 fn names_of_entities_mean_nothing() {
     let model = Model::learn(&known(), SETTINGS).expect("incidents");
     let one = incident(300, "leak", "memory");

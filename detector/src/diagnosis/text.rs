@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use super::Model;
 
 /// The first line: the form of the second.
-const FORM: &str = "aegis model 2";
+const FORM: &str = "aegis model 3";
 /// The most bytes that are unpacked: a few packed ones may stand for any number.
 const MAX_BYTES: u64 = 8 << 20;
 /// Packed once, read often.
