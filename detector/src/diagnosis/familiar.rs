@@ -87,10 +87,13 @@ impl Familiar {
         nearest(others(&roots.rows, None), &kept(row), &roots.units) / roots.usual
     }
 
-    /// Whether there are roots of so many kinds, all of that width.
+    /// Whether there are roots of so many kinds, all of that width, and distances between them are numbers.
     pub(super) fn is_sound(&self, features: usize, kinds: usize) -> bool {
+        let is_unit = |unit: &f64| unit.is_finite() && *unit > 0.0;
         let sound = |roots: &Roots| {
-            roots.units.len() == features && roots.rows.iter().all(|row| row.len() == features)
+            roots.units.len() == features
+                && roots.units.iter().chain([&roots.usual]).all(is_unit)
+                && roots.rows.iter().all(|row| row.len() == features)
         };
         self.kinds.len() == kinds && self.kinds.iter().all(sound)
     }
