@@ -7,16 +7,24 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::robust::quantile;
+
 /// From this many incidents on the whole curve is learnt.
 const MANY: usize = 200;
 /// The least share of votes: no tree ever saw everything.
 const LEAST: f64 = 1e-3;
 
-/// How shares of votes become probabilities.
+/// How shares of votes become probabilities. What is far from all that is known of its kind has small shares, which
+/// sum to less than one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Confidence {
-    /// Shares to this power, made to sum to one.
-    Power(f64),
+    /// Shares to this power, made to sum to one; less where shares sum to less than is usual, as they do.
+    Power {
+        /// From 1/8 to 8.
+        power: f64,
+        /// What the shares of three of four known incidents sum to, at least.
+        usual: f64,
+    },
     /// The highest share and the probability, rising; between them by straight lines.
     Curve(Vec<(f64, f64)>),
 }
@@ -28,7 +36,14 @@ impl Confidence {
     /// Learns from tests.
     pub(super) fn learn(tests: &[Test]) -> Self {
         if tests.len() < MANY {
-            Self::Power(best_power(tests))
+            let sums: Vec<f64> = tests
+                .iter()
+                .map(|(shares, _)| shares.iter().sum())
+                .collect();
+            Self::Power {
+                power: best_power(tests),
+                usual: quantile(&sums, 0.25).max(LEAST),
+            }
         } else {
             Self::Curve(curve(tests))
         }
@@ -38,7 +53,10 @@ impl Confidence {
     pub(super) fn of(&self, shares: &[f64]) -> f64 {
         let most = highest(shares);
         match self {
-            Self::Power(power) => powered(shares, *power, most),
+            Self::Power { power, usual } => {
+                let sum: f64 = shares.iter().sum();
+                powered(shares, *power, most) * (sum / usual).min(1.0)
+            }
             Self::Curve(points) => on_curve(points, most),
         }
         .clamp(0.0, 1.0)
@@ -50,20 +68,20 @@ pub(super) fn highest(shares: &[f64]) -> f64 {
     shares.iter().copied().fold(0.0, f64::max)
 }
 
+/// A share to a power, where all sum to one, then to one again. 0 where there is none.
 fn powered(shares: &[f64], power: f64, of: f64) -> f64 {
-    let raised = |share: f64| share.max(LEAST).powf(power);
-    raised(of)
-        / shares
-            .iter()
-            .map(|share| raised(*share))
-            .sum::<f64>()
-            .max(LEAST)
+    let sum: f64 = shares.iter().sum();
+    if sum <= 0.0 {
+        return 0.0;
+    }
+    let raised = |share: f64| (share / sum).max(LEAST).powf(power);
+    raised(of) / shares.iter().map(|share| raised(*share)).sum::<f64>()
 }
 
 /// The power under which the right kinds are likeliest, from 1/8 to 8 in steps of 2 %.
 fn best_power(tests: &[Test]) -> f64 {
     let fit = |power: f64| -> f64 {
-        let said = |(shares, right): &Test| powered(shares, power, shares[*right]).ln();
+        let said = |(shares, right): &Test| powered(shares, power, shares[*right]).max(LEAST).ln();
         tests.iter().map(said).sum()
     };
     (-105_i32..=105)
@@ -157,6 +175,17 @@ mod tests {
             assert!(at(&sure, 0.6) > 0.9, "{count}: {sure:?}");
             assert!(at(&chance, 0.6) < 0.55, "{count}: {chance:?}");
         }
+    }
+
+    #[test]
+    fn what_is_farther_from_its_kind_is_less_sure() {
+        let confidence = Confidence::learn(&tests(60, |_| 1.0));
+        let said: Vec<f64> = [0.0, 0.5, 1.0, 10.0, f64::INFINITY]
+            .map(|apart| [0.6, 0.3, 0.1].map(|share| share / (1.0 + apart)))
+            .map(|shares| confidence.of(&shares))
+            .to_vec();
+        assert!(said.windows(2).all(|pair| pair[0] > pair[1]), "{said:?}");
+        assert!(said[0] > 0.9 && said[3] < 0.1 && said[4] == 0.0, "{said:?}");
     }
 
     #[test]

@@ -19,6 +19,8 @@ const STEPS: f32 = 16.0;
 const LEAST_UNIT: f64 = 0.1;
 /// This share of the roots is closer to another than what is called usual.
 const USUAL: f64 = 0.9;
+/// The least that is called usual: one number that is one unit apart.
+const LEAST_USUAL: f64 = 1.0;
 /// Fewer roots than this do not say what is usual between them.
 const FEW: usize = 10;
 
@@ -37,7 +39,8 @@ struct Roots {
 
 impl Familiar {
     /// Learns from roots of so many kinds, and says of each how far from the others it is: as if it had not been
-    /// learnt from.
+    /// learnt from. An incident that was given twice is its own copy's stranger: both are compared with what differs
+    /// from them.
     pub(super) fn learn(roots: &[(usize, &[f32])], kinds: usize) -> (Self, Vec<f64>) {
         let mut apart = vec![0.0; roots.len()];
         let mut known = Vec::with_capacity(kinds);
@@ -47,44 +50,34 @@ impl Familiar {
             let rows: Vec<Vec<i16>> = places.iter().map(|at| kept(roots[*at].1)).collect();
             let pairs = Pairs::of(&rows);
             for (own, at) in places.iter().enumerate() {
-                let others = others(&rows, Some(own));
+                let others = rows.iter().filter(|other| **other != rows[own]);
                 apart[*at] = nearest(others, &rows[own], &pairs.units(Some(own)));
             }
             let units = pairs.units(None);
-            known.push((
-                places,
-                Roots {
-                    rows,
-                    units,
-                    usual: 0.0,
-                },
-            ));
+            known.push((places, rows, units));
         }
-        let usual = |apart: Vec<f64>| quantile(&apart, USUAL).max(LEAST_UNIT);
-        let finite = |apart: &[f64]| {
-            apart
-                .iter()
-                .copied()
-                .filter(|far| far.is_finite())
-                .collect()
-        };
-        let of_all = usual(finite(&apart));
+        let of_all = usual(&apart);
         let mut all = Vec::with_capacity(kinds);
-        for (places, mut roots) in known {
+        for (places, rows, units) in known {
             let own: Vec<f64> = places.iter().map(|at| apart[*at]).collect();
-            roots.usual = if own.len() < FEW { of_all } else { usual(own) };
+            let usual = if own.len() < FEW { of_all } else { usual(&own) };
             for at in places {
-                apart[at] /= roots.usual;
+                apart[at] /= usual;
             }
-            all.push(roots);
+            all.push(Roots { rows, units, usual });
         }
         (Self { kinds: all }, apart)
+    }
+
+    /// How many roots are known.
+    pub(super) fn roots(&self) -> usize {
+        self.kinds.iter().map(|roots| roots.rows.len()).sum()
     }
 
     /// How far a row is from the roots of a kind: about 1 or less if it is one of them.
     pub(super) fn apart(&self, kind: usize, row: &[f32]) -> f64 {
         let roots = &self.kinds[kind];
-        nearest(others(&roots.rows, None), &kept(row), &roots.units) / roots.usual
+        nearest(roots.rows.iter(), &kept(row), &roots.units) / roots.usual
     }
 
     /// Whether there are roots of so many kinds, all of that width, and distances between them are numbers.
@@ -110,7 +103,7 @@ impl<'a> Pairs<'a> {
         let width = rows.first().map_or(0, Vec::len);
         let units: Vec<f64> = (0..width).map(|at| spread(rows, at) + LEAST_UNIT).collect();
         let two = |own: usize| {
-            let others = (0..rows.len()).filter(|other| *other != own);
+            let others = (0..rows.len()).filter(|other| rows[*other] != rows[own]);
             let mut others: Vec<(f64, usize)> = others
                 .map(|other| (distance(&rows[own], &rows[other], &units), other))
                 .collect();
@@ -141,11 +134,10 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// All rows, but one.
-fn others(rows: &[Vec<i16>], but: Option<usize>) -> impl Iterator<Item = &Vec<i16>> {
-    let rows = rows.iter().enumerate();
-    rows.filter(move |(at, _)| Some(*at) != but)
-        .map(|(_, row)| row)
+/// What is usual among these distances. One that is infinite has nothing to be near to.
+fn usual(apart: &[f64]) -> f64 {
+    let finite = apart.iter().copied().filter(|far| far.is_finite());
+    quantile(&finite.collect::<Vec<f64>>(), USUAL).max(LEAST_USUAL)
 }
 
 /// The distance to the nearest of those; infinite if there is none.
@@ -230,6 +222,30 @@ mod tests {
             let own = others.remove(at);
             let far = learnt(&others).0.apart(0, &own);
             assert!((far / apart[at] - 1.0).abs() < 0.2, "{far} {}", apart[at]);
+        }
+    }
+
+    #[test]
+    fn incidents_that_are_given_twice_are_as_near_to_each_other_as_if_they_were_given_once() {
+        let once = roots(40, 5);
+        let twice = [once.clone(), once.clone()].concat();
+        let new = &roots(1, 6)[0];
+        let (once, twice) = (learnt(&once).0, learnt(&twice).0);
+        let (one, other) = (once.apart(0, new), twice.apart(0, new));
+        assert!((one / other - 1.0).abs() < 0.1, "{one} {other}");
+        let (_, same) = learnt(&vec![vec![1.0; 4]; 12]);
+        assert!(same.iter().all(|far| far.is_infinite()), "{same:?}");
+    }
+
+    #[test]
+    fn distances_that_are_no_numbers_are_refused() {
+        let (sound, _) = learnt(&roots(12, 7));
+        assert!(sound.is_sound(4, 1));
+        for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+            let (mut unit, mut usual) = (sound.clone(), sound.clone());
+            unit.kinds[0].units[2] = bad;
+            usual.kinds[0].usual = bad;
+            assert!(!unit.is_sound(4, 1) && !usual.is_sound(4, 1), "{bad}");
         }
     }
 

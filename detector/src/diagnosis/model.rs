@@ -28,10 +28,11 @@ const UNANSWERED: f64 = 0.05;
 /// than any of them, and what is of no kind is mostly much farther.
 const ENOUGH: f64 = 0.8;
 
-/// The most metrics, kinds and trees of a model that is read.
+/// The most metrics, kinds, trees and known roots of a model that is read.
 const MAX_METRICS: usize = 512;
 const MAX_KINDS: usize = 64;
 const MAX_TREES: usize = 1_000;
+const MAX_ROOTS: usize = 10_000;
 
 /// What was learnt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,8 +94,7 @@ impl Model {
             .iter()
             .map(|trial| (trial.shares.clone(), trial.kind))
             .collect();
-        let highest: Vec<f64> = tests.iter().map(|(shares, _)| highest(shares)).collect();
-        let unknown_below = ENOUGH * quantile(&highest, UNANSWERED);
+        let unknown_below = ENOUGH * quantile(&rightly_named(&tests), UNANSWERED);
         let quality = Quality::of(&trials, &kinds, unknown_below);
         Some(Self {
             metrics,
@@ -152,12 +152,14 @@ impl Model {
         )
     }
 
-    /// Whether its trees fit its kinds and metrics, and are no more than anybody needs: a file may say anything.
+    /// Whether its trees and its known roots fit its kinds and metrics, and are no more than anybody needs: a file may
+    /// say anything.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let bounded = self.metrics.len() <= MAX_METRICS
             && self.kinds.len() <= MAX_KINDS
-            && self.forest.trees() <= MAX_TREES;
+            && self.forest.trees() <= MAX_TREES
+            && self.familiar.roots() <= MAX_ROOTS;
         let features = traits::width(self.metrics.len());
         bounded
             && self.forest.is_sound(features, self.kinds.len() + 1)
@@ -169,6 +171,16 @@ impl Model {
     pub const fn quality(&self) -> &Quality {
         &self.quality
     }
+}
+
+/// The shares of the kinds that were named and were right. What is named wrongly may be far from everything known,
+/// as the only one of its kind is: it says nothing of what a name needs.
+fn rightly_named(tests: &[Test]) -> Vec<f64> {
+    let most = tests.iter().map(|(shares, right)| {
+        let most = highest(shares);
+        Some(most).filter(|most| *most > 0.0 && shares[*right] >= *most)
+    });
+    most.flatten().collect()
 }
 
 /// What all metrics are called.

@@ -53,7 +53,10 @@ impl Quality {
             .map(|trial| {
                 let most = highest(&trial.shares);
                 let first = trial.shares.iter().position(|share| *share >= most);
-                (trial.kind, first.filter(|_| most >= unknown_below))
+                (
+                    trial.kind,
+                    first.filter(|_| most > 0.0 && most >= unknown_below),
+                )
             })
             .collect();
         let f1 = |kind: usize| {
@@ -107,7 +110,8 @@ fn calibration_error(trials: &[Trial]) -> f64 {
         let confidence = Confidence::learn(&known);
         for trial in parts(true) {
             let said = confidence.of(&trial.shares);
-            let right = trial.shares[trial.kind] >= highest(&trial.shares);
+            let most = highest(&trial.shares);
+            let right = most > 0.0 && trial.shares[trial.kind] >= most;
             let bin = &mut bins[((said * BINS as f64) as usize).min(BINS - 1)];
             bin.0 += said;
             bin.1 += f64::from(u8::from(right));

@@ -26,8 +26,10 @@ pub enum Unreadable {
     /// What is packed is no model.
     #[error("what is in it cannot be read: {0}")]
     Content(#[from] rmp_serde::decode::Error),
-    /// Its trees do not fit its kinds and metrics.
-    #[error("it holds trees that lead nowhere")]
+    /// Its trees or its known failures do not fit its kinds and metrics, or are too many.
+    #[error(
+        "it holds trees that lead nowhere, distances that are none, or more than any model needs"
+    )]
     Unsound,
 }
 
@@ -41,7 +43,9 @@ impl Model {
         let body = rmp_serde::to_vec_named(self).map_err(std::io::Error::other)?;
         if body.len() as u64 > MAX_BYTES {
             let most = MAX_BYTES >> 20;
-            let told = format!("it is larger than {most} MiB: fewer trees make it smaller");
+            let told = format!(
+                "it is larger than {most} MiB: fewer trees or fewer incidents make it smaller"
+            );
             return Err(std::io::Error::other(told));
         }
         let mut packed = zstd::Encoder::new(Vec::new(), LEVEL)?;

@@ -2,7 +2,7 @@
 //! the executor says that nothing was written.
 
 use aegis_schemas::pipeline::Emitter;
-use aegis_schemas::{Entity, Event, Outcome, OutcomePhase, Subject, Warrant};
+use aegis_schemas::{Entity, Event, Outcome, OutcomePhase, Subject, Timestamp, Warrant};
 
 use super::assess::{Act, View};
 use super::core::Core;
@@ -72,10 +72,11 @@ impl Core {
         oldest.is_some_and(|decision| acts.remove(&decision).is_some())
     }
 
-    /// Whether an act on that workload is under way and not judged yet.
-    pub(super) fn is_under_treatment(&self, workload: &Entity) -> bool {
+    /// Whether what is seen of an incident that was opened then may be the doing of an act on that workload, which is
+    /// not judged yet.
+    pub(super) fn is_under_treatment(&self, workload: &Entity, opened: Timestamp) -> bool {
         let mut acts = self.state.acts.values();
-        acts.any(|act| act.workload() == workload && act.is_under_way(self.state.now))
+        acts.any(|act| act.workload() == workload && act.may_be_seen(opened, self.state.now))
     }
 
     /// Looks again at every act; says the verdicts that are in.

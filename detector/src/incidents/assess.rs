@@ -41,6 +41,9 @@ pub(super) struct Act {
     /// It takes another act back: it has helped when things are as they were before that one.
     #[serde(default)]
     undo: bool,
+    /// Until when it may be begun.
+    #[serde(default)]
+    until: Timestamp,
 }
 
 /// How things stood when the act was decided.
@@ -63,8 +66,8 @@ pub(super) struct View<'a> {
 /// An act whose outcome was missing for so long is given up. A day, for the outcome waits in the
 /// executor while the bus is down, and an act that was done must be judged.
 const GIVEN_UP_S: u64 = 86_400;
-/// How long an act may still be begun after it was allowed: no warrant is good for longer.
-const BEGUN_WITHIN_S: u64 = 120;
+/// How long after its warrant has ended an act may still be heard of: clocks differ, and an outcome takes its way.
+const HEARD_WITHIN_S: u64 = 10;
 
 impl Act {
     /// Expects the effect of a decision; remembers how things stand before it.
@@ -74,6 +77,7 @@ impl Act {
         let before = undone.unwrap_or_else(|| Before::of(view, &target.workload));
         Self {
             undo: warrant.undo_of.is_some(),
+            until: warrant.exp,
             incident: warrant.incident,
             against: view.kind_of(warrant.incident),
             ..Self::new(
@@ -127,6 +131,7 @@ impl Act {
             silent_since: None,
             harmed_since: BTreeMap::new(),
             undo: false,
+            until: Timestamp::EPOCH,
         }
     }
 
@@ -171,10 +176,12 @@ impl Act {
         self.applied.is_some()
     }
 
-    /// Whether it was carried out, or may be at any moment: its effects are often seen before the executor has
-    /// said that it is done.
-    pub(super) fn is_under_way(&self, now: Timestamp) -> bool {
-        self.is_applied() || now.since(self.decided) <= seconds(BEGUN_WITHIN_S)
+    /// Whether its effects may be among what is seen of an incident that was opened then: it was carried out, or may
+    /// be at any moment. Its effects are often seen before the executor has said that it is done. What was opened
+    /// since it was allowed is named by what is seen, until it is known to be done.
+    pub(super) fn may_be_seen(&self, opened: Timestamp, now: Timestamp) -> bool {
+        let over = self.until + seconds(HEARD_WITHIN_S);
+        self.is_applied() || (opened <= self.decided && now < over)
     }
 
     /// The workload that it is about.

@@ -165,7 +165,7 @@ impl Core {
         let root = &incident.entity;
         let symptoms = state.sick.get(root).map_or(&[][..], Vec::as_slice);
         let is_harmed = symptoms.iter().any(|symptom| symptom.kind.is_harm());
-        if !is_harmed || self.is_under_treatment(root) {
+        if !is_harmed || self.is_under_treatment(root, incident.opened) {
             return;
         }
         let kind = classify(&case(config, state, root)).kind;
@@ -243,7 +243,8 @@ impl Core {
             group: group?,
         };
         let mut fresh = self.describe(&incident.last, &members)?;
-        if fresh.entity == incident.last.entity && self.is_under_treatment(&incident.root) {
+        let opened = incident.last.opened;
+        if fresh.entity == incident.last.entity && self.is_under_treatment(&incident.root, opened) {
             // What is seen now is the act's doing as well: until it is judged the diagnosis stands.
             let last = &incident.last;
             fresh.kind = last.kind;

@@ -174,9 +174,7 @@ impl Log {
     /// Allows the first recommendation of `incident`; what the executor will say when it has done it.
     pub(crate) fn allow(&mut self, incident: &Incident) -> Outcome {
         let (warrant, outcome) = self.decide(incident);
-        let key = Key::new("k1", vec![7; 32]).unwrap();
-        let payload = aegis_schemas::codec::encode(&warrant).unwrap();
-        self.event(Event::Warrant(Envelope::sign(DECISION_TYPE, payload, &key)));
+        self.event(Event::Warrant(signed(&warrant)));
         outcome
     }
 
@@ -232,6 +230,12 @@ impl Log {
         };
         (warrant, outcome)
     }
+}
+
+pub(crate) fn signed(warrant: &Warrant) -> Envelope {
+    let key = Key::new("k1", vec![7; 32]).unwrap();
+    let payload = aegis_schemas::codec::encode(warrant).unwrap();
+    Envelope::sign(DECISION_TYPE, payload, &key)
 }
 
 pub(crate) fn name(kind: EntityKind, name: &str) -> Entity {

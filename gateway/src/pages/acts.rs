@@ -15,14 +15,27 @@ use super::{Done, Page, ask, show};
 use crate::app::App;
 use crate::problem::Problem;
 
-/// Acts by state and before an audit index, the newest first; those of a moment, what came of them is cut by
-/// [`super::past::Moment::act`].
-pub(super) const ACTS: &str = "SELECT a.*,
-      EXISTS (SELECT 1 FROM views.decision u WHERE u.undo_of = a.decision AND u.verdict = 'allow'
-        AND ($3::text IS NULL OR u.decided_at <= $3::timestamptz)) AS undone
-    FROM views.act a WHERE ($1::text IS NULL OR a.state = $1) AND ($2::text IS NULL OR a.idx < $2::bigint)
-      AND ($3::text IS NULL OR a.decided_at <= $3::timestamptz)
-    ORDER BY a.idx DESC";
+/// The acts that a condition finds, the newest first; of a moment those that were decided by then, and what came of
+/// them is cut by [`super::past::Moment::act`].
+macro_rules! acts {
+    ($condition:literal, $moment:literal) => {
+        concat!(
+            "SELECT a.*,
+               EXISTS (SELECT 1 FROM views.decision u WHERE u.undo_of = a.decision AND u.verdict = 'allow'
+                 AND (", $moment, "::text IS NULL OR u.decided_at <= ", $moment, "::timestamptz)) AS undone
+             FROM views.act a WHERE ", $condition, "
+               AND (", $moment, "::text IS NULL OR a.decided_at <= ", $moment, "::timestamptz)
+             ORDER BY a.idx DESC"
+        )
+    };
+}
+/// Acts by state and before an audit index.
+pub(super) const LATEST: &str = acts!(
+    "($1::text IS NULL OR a.state = $1) AND ($2::text IS NULL OR a.idx < $2::bigint)",
+    "$3"
+);
+/// Those of an incident: a query of its own, for one that serves all conditions looks at all acts.
+pub(super) const OF_INCIDENT: &str = acts!("a.incident = $1", "$2");
 const PAGE: usize = 50;
 
 /// What is wanted; it stands in the URL.
@@ -54,7 +67,7 @@ pub(super) async fn page(
         None,
     ];
     let limit = i64::try_from(PAGE).unwrap_or(i64::MAX) + 1;
-    let mut acts: Vec<Act> = app.store.read(ACTS, &filters, limit).await?;
+    let mut acts: Vec<Act> = app.store.read(LATEST, &filters, limit).await?;
     let more = acts.len() > PAGE;
     acts.truncate(PAGE);
     show(&Acts {

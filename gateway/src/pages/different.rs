@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aegis_schemas::{Anomaly, Blame, Evidence, EvidenceSource};
-use futures::future::try_join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 
 use super::chart;
@@ -16,6 +16,8 @@ use crate::record::{Entry, Unavailable};
 /// Anomalies of an incident that are read, and rows that are shown.
 const READ: usize = 8;
 const SHOWN: usize = 10;
+/// Entries that are read at once: others read the record as well.
+const AT_ONCE: usize = 2;
 /// The first entry of each of these events, apart by spaces.
 const ENTRIES: &str = "SELECT min(idx) AS idx FROM audit.audit_key
     WHERE event_id = ANY(string_to_array($1, ' ')) GROUP BY event_id";
@@ -62,7 +64,8 @@ async fn read(app: &App, events: &[String]) -> Result<Vec<(u64, Anomaly)>, Unava
     let asked = [Some(events.join(" "))];
     let found: Result<Vec<Found>, sqlx::Error> = app.store.read(ENTRIES, &asked, limit).await;
     let found = found.map_err(|error| Unavailable::Failed(error.to_string()))?;
-    let entries = try_join_all(found.into_iter().map(|it| app.cores.entry(it.idx))).await?;
+    let entries = stream::iter(found).map(|it| app.cores.entry(it.idx));
+    let entries: Vec<Entry> = entries.buffered(AT_ONCE).try_collect().await?;
     let anomaly = |entry: Entry| {
         let anomaly = serde_json::from_value(entry.event_json?).ok()?;
         Some((entry.idx, anomaly))

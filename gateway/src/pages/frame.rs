@@ -1,5 +1,6 @@
 //! What surrounds every page: where one is, who one is, how much Aegis may do just now.
 
+use aegis_schemas::Cluster;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -51,10 +52,10 @@ struct Around {
 }
 
 /// The most open incidents that are counted: nobody reads on, and counting them costs each page its time.
-const MOST_OPEN: i64 = 1_000;
+pub(super) const MOST_OPEN: i64 = 1_000;
 const AROUND: &str = "SELECT
     (SELECT count(*) FROM (
-        SELECT 1 FROM views.incident WHERE state = 'open' LIMIT 1000) AS open) AS open_incidents,
+        SELECT 1 FROM views.incident WHERE state = 'open' LIMIT $1::bigint) AS open) AS open_incidents,
     (SELECT count(*) FROM views.approval WHERE state = 'open'
         AND expires_at >= (SELECT at FROM views.clock WHERE stream = 'AEGIS_EVENTS')) AS open_approvals,
     (SELECT size FROM audit.audit_head) AS size,
@@ -72,22 +73,22 @@ impl Frame {
         title: impl Into<String>,
     ) -> Result<Self, Problem> {
         let mut reading = app.store.reading().await?;
-        Self::read(&mut reading, app, visitor, place, title).await
+        Self::read(&mut reading, &app.config.cluster, visitor, place, title).await
     }
 
     /// As [`Frame::around`], on the connection that a page reads the rest with.
     pub(super) async fn read(
         reading: &mut Reading,
-        app: &App,
+        cluster: &Cluster,
         visitor: &Visitor,
         place: &'static str,
         title: impl Into<String>,
     ) -> Result<Self, Problem> {
         let around: Around = reading
-            .read_one(AROUND, &[])
+            .read_one(AROUND, &[Some(MOST_OPEN.to_string())])
             .await?
             .ok_or_else(|| Problem::unavailable("the database does not answer"))?;
-        let cluster = app.config.cluster.to_string();
+        let cluster = cluster.to_string();
         let modes = around.modes.unwrap_or_default();
         let freezes = around.freezes.unwrap_or_default();
         let holds =
@@ -170,6 +171,13 @@ fn mode_of(modes: &[(Value, String)]) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn incidents_are_counted_as_far_as_anybody_reads() {
+        for (open, said) in [(0, "0"), (999, "999"), (1_000, "999+"), (1_001, "999+")] {
+            assert_eq!(counted(&open), said);
+        }
+    }
 
     #[test]
     fn the_mode_is_that_of_the_cluster_and_tells_of_exceptions() {

@@ -29,11 +29,6 @@ const APPROVALS: &str = "SELECT * FROM views.approval
 const ENTRIES: &str = "SELECT e.idx, e.kind FROM views.incident_entry w
     JOIN audit.audit_entry e USING (idx)
     WHERE w.incident = $1 AND ($2::text IS NULL OR e.stream_time <= $2::timestamptz) ORDER BY e.idx DESC";
-const ACTS: &str = "SELECT a.*,
-      EXISTS (SELECT 1 FROM views.decision u WHERE u.undo_of = a.decision AND u.verdict = 'allow'
-        AND ($2::text IS NULL OR u.decided_at <= $2::timestamptz)) AS undone
-    FROM views.act a WHERE a.incident = $1 AND ($2::text IS NULL OR a.decided_at <= $2::timestamptz)
-    ORDER BY a.idx DESC";
 const FIRST: &str = "SELECT min(updated_at) AS at FROM views.incident_said WHERE incident = $1";
 /// Entries of the record that are listed.
 const ENTRIES_SHOWN: i64 = 60;
@@ -93,7 +88,7 @@ pub(super) async fn acts_of(
     most: i64,
 ) -> Result<Vec<Act>, sqlx::Error> {
     let of = [Some(incident.incident.clone()), moment.filter()];
-    let acts: Vec<Act> = reading.read(ACTS, &of, most).await?;
+    let acts: Vec<Act> = reading.read(super::acts::OF_INCIDENT, &of, most).await?;
     Ok(acts.into_iter().rev().map(|act| moment.act(act)).collect())
 }
 
@@ -119,9 +114,15 @@ pub(super) async fn page(
     let first: Option<First> = reading.read_one(FIRST, &of[..1]).await?;
     let entries = reading.read(ENTRIES, &of, ENTRIES_SHOWN).await?;
     let title = format!("{} of {}", incident.kind(), incident.thing().name());
-    let frame = Frame::read(&mut reading, &app, &visitor, "incidents", title)
-        .await?
-        .at_moment(moment);
+    let frame = Frame::read(
+        &mut reading,
+        &app.config.cluster,
+        &visitor,
+        "incidents",
+        title,
+    )
+    .await?
+    .at_moment(moment);
     drop(reading);
     show(&Shown {
         frame,

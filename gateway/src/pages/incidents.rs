@@ -106,9 +106,15 @@ pub(super) async fn page(
         )
     });
     let incidents = triage::rows(&mut reading, incidents, moment).await?;
-    let frame = Frame::read(&mut reading, &app, &visitor, "incidents", "Incidents")
-        .await?
-        .at_moment(moment);
+    let frame = Frame::read(
+        &mut reading,
+        &app.config.cluster,
+        &visitor,
+        "incidents",
+        "Incidents",
+    )
+    .await?
+    .at_moment(moment);
     drop(reading);
     show(&Incidents {
         frame,

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::State;
 use serde::Deserialize;
 
-use super::frame::Frame;
+use super::frame::{Frame, MOST_OPEN};
 use super::past::Moment;
 use super::rows::{Act, Approval, Incident};
 use super::triage::{self, Row};
@@ -97,7 +97,8 @@ macro_rules! waited {
 }
 const OPEN_APPROVALS_THEN: &str = concat!("SELECT * ", waited!(), " ORDER BY asked_at");
 const OPEN_THEN: &str = concat!(
-    "SELECT (SELECT count(*) FROM views.incidents_at($1::timestamptz, true) WHERE state = 'open') AS incidents,
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM views.incidents_at($1::timestamptz, true)
+         WHERE state = 'open' LIMIT $2::bigint) AS open) AS incidents,
        (SELECT count(*) ",
     waited!(),
     ") AS approvals"
@@ -136,13 +137,19 @@ struct Open {
 pub(super) async fn page(State(app): State<Arc<App>>, visitor: Visitor, moment: Moment) -> Page {
     visitor.who.demand(&app, "list_incidents")?;
     let mut reading = app.store.reading().await?;
-    let frame = Frame::read(&mut reading, &app, &visitor, "overview", "Overview")
-        .await?
-        .at_moment(moment);
+    let frame = Frame::read(
+        &mut reading,
+        &app.config.cluster,
+        &visitor,
+        "overview",
+        "Overview",
+    )
+    .await?
+    .at_moment(moment);
     let (incidents, approvals, open) = open(&mut reading, &frame).await?;
     let incidents = triage::rows(&mut reading, incidents, moment).await?;
     let of = [None, None, moment.filter()];
-    let acts: Vec<Act> = reading.read(super::acts::ACTS, &of, 8).await?;
+    let acts: Vec<Act> = reading.read(super::acts::LATEST, &of, 8).await?;
     let day = counts(&mut reading, "24 hours", moment).await?;
     let week = counts(&mut reading, "7 days", moment).await?;
     drop(reading);
@@ -184,8 +191,9 @@ async fn open(
         let approvals = reading.read(OPEN_APPROVALS, &[], SHOWN).await?;
         return Ok((incidents, approvals, open));
     }
+    let most = Some(MOST_OPEN.to_string());
+    let open = reading.read_one(OPEN_THEN, &[then.clone(), most]).await?;
     let then = [then];
-    let open = reading.read_one(OPEN_THEN, &then).await?;
     let approvals: Vec<Approval> = reading.read(OPEN_APPROVALS_THEN, &then, SHOWN).await?;
     let approval = |approval| frame.moment.approval(approval);
     Ok((

@@ -40,7 +40,8 @@ struct Merge {
     wanted: Wanted,
     incident: Incident,
     others: Vec<Other>,
-    most: usize,
+    /// Whether there are more than are offered.
+    more: bool,
 }
 
 /// An open incident that another may be merged into.
@@ -78,14 +79,20 @@ pub(super) async fn page(
     let place: String = incident.entity.split_inclusive('/').take(2).collect();
     let words = (!wanted.q.is_empty()).then(|| wanted.q.clone());
     let of = [Some(incident.incident.clone()), Some(place), words];
-    let limit = i64::try_from(MAX_OTHERS).unwrap_or(i64::MAX);
-    let others = app.store.read(OTHERS, &of, limit).await?;
+    let limit = i64::try_from(MAX_OTHERS).unwrap_or(i64::MAX) + 1;
+    let mut reading = app.store.reading().await?;
+    let mut others: Vec<Other> = reading.read(OTHERS, &of, limit).await?;
+    let cluster = &app.config.cluster;
+    let frame = Frame::read(&mut reading, cluster, &visitor, "incidents", "Merge").await?;
+    drop(reading);
+    let more = others.len() > MAX_OTHERS;
+    others.truncate(MAX_OTHERS);
     show(&Merge {
-        frame: Frame::around(&app, &visitor, "incidents", "Merge").await?,
+        frame,
         wanted,
         incident,
         others,
-        most: MAX_OTHERS,
+        more,
     })
 }
 
