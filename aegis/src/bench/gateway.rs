@@ -32,7 +32,7 @@ use crate::local::place::Place;
 use crate::local::ports::{Ports, free};
 use crate::local::stage::Stage;
 use crate::local::tool::Tool;
-use crate::run::{connect, wait_for_signal};
+use crate::run::{connect, until_input_ends, wait_for_signal};
 
 /// Requests that are under way at once.
 const AT_ONCE: usize = 16;
@@ -79,6 +79,8 @@ impl Bare {
         );
         let bus = connect(config, Service::Gateway).await?;
         let stop = CancellationToken::new();
+        // The benchmark may be killed.
+        until_input_ends(stop.clone());
         let file = &config.gateway.database_url_file;
         aegis_gateway::serve_bare(&bus, file, self.listen, stop).await?;
         Ok(())
