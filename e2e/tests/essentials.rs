@@ -63,7 +63,7 @@ async fn a_forged_decision_is_refused_without_an_api_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_killed_while_the_executor_stands_still_leave_one_effect() {
-    let mut stack = Stack::start(Options::scenario("corrupt-pod").fault_at(15))
+    let mut stack = Stack::start(Options::scenario("corrupt-pod").fault_at(30))
         .await
         .unwrap();
     stack.pause("executor").unwrap();
