@@ -80,7 +80,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Sought<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         // PostgreSQL's text holds no NUL.
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(Problem::invalid("the query holds a NUL character"));
+            return Err(Problem::unprocessable("the query holds a NUL character"));
         }
         let query = Query::<T>::from_request_parts(parts, state).await;
         query
