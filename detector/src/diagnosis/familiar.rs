@@ -39,8 +39,7 @@ struct Roots {
 
 impl Familiar {
     /// Learns from roots of so many kinds, and says of each how far from the others it is: as if it had not been
-    /// learnt from. An incident that was given twice is its own copy's stranger: both are compared with what differs
-    /// from them.
+    /// learnt from. An incident that was given twice is compared with what differs from it, not with its copy.
     pub(super) fn learn(roots: &[(usize, &[f32])], kinds: usize) -> (Self, Vec<f64>) {
         let mut apart = vec![0.0; roots.len()];
         let mut known = Vec::with_capacity(kinds);
