@@ -1,8 +1,11 @@
 //! Requests to JetStream, with the error code that the typed client hides.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use aegis_schemas::{Stream, Timestamp};
 use async_nats::HeaderMap;
-use async_nats::client::{Request, RequestErrorKind};
+use async_nats::client::Request;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use serde::de::DeserializeOwned;
@@ -14,6 +17,8 @@ use crate::bus::{Bus, REQUEST_TIMEOUT, describe};
 
 /// JetStream's code for a message that is not there.
 const NO_MESSAGE: u64 = 10037;
+/// How long an answer may take to be read that was there when its time was over.
+const READ_AFTERWARDS: Duration = Duration::from_millis(500);
 
 /// A message as a stream keeps it.
 #[derive(Deserialize)]
@@ -108,22 +113,60 @@ impl Bus {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<async_nats::Message, Error> {
-        let mut request = Request::new().payload(body).timeout(Some(REQUEST_TIMEOUT));
+        // The wait is bounded here, see `answered`.
+        let mut request = Request::new().payload(body).timeout(None);
         if !headers.is_empty() {
             request = request.headers(headers);
         }
-        let answer = self
-            .client()
-            .send_request(subject.to_owned(), request)
-            .await;
-        answer.map_err(|error| Error::NoAnswer {
+        let sent = self.client().send_request(subject.to_owned(), request);
+        let reason = match answered(sent).await {
+            Some(Ok(answer)) => return Ok(answer),
+            Some(Err(error)) => describe(&error),
+            None => "timed out (is it away, or may this user not do that?)".to_owned(),
+        };
+        Err(Error::NoAnswer {
             subject: subject.to_owned(),
-            reason: match error.kind() {
-                RequestErrorKind::TimedOut => {
-                    "timed out (is it away, or may this user not do that?)".to_owned()
-                }
-                _ => describe(&error),
-            },
+            reason,
         })
+    }
+}
+
+/// The answer, if it comes in time. In a process that stood still (stopped, swapped out, in a machine
+/// that was moved) the timer is due before the answer is read that came meanwhile; one more moment
+/// keeps it from sending everything again that was under way.
+async fn answered<F: Future>(answer: F) -> Option<F::Output> {
+    let mut answer = pin!(answer);
+    for wait in [REQUEST_TIMEOUT, READ_AFTERWARDS] {
+        if let Ok(answer) = tokio::time::timeout(wait, &mut answer).await {
+            return Some(answer);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+    use tokio::task::yield_now;
+    use tokio::time::sleep;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_counts_that_is_read_after_the_timer() {
+        for (read_after, counts) in [
+            (REQUEST_TIMEOUT / 2, true),
+            (REQUEST_TIMEOUT, true),
+            (REQUEST_TIMEOUT * 2, false),
+        ] {
+            let (reads, answer) = oneshot::channel();
+            let connection = async {
+                sleep(read_after).await;
+                yield_now().await;
+                // Nobody listens any more where it came too late.
+                let _ = reads.send(());
+            };
+            let (answer, ()) = tokio::join!(answered(answer), connection);
+            assert_eq!(answer.is_some(), counts, "{read_after:?}");
+        }
     }
 }

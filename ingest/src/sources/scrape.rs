@@ -45,8 +45,8 @@ pub(crate) async fn run(
             result = once(&shared, &target, &http) => result,
         };
         match result {
-            Ok(()) => {
-                metrics::scraped(&target.name, "stored");
+            Ok(result) => {
+                metrics::scraped(&target.name, result);
                 if !well {
                     tracing::info!(target = target.name, "the target answers again");
                 }
@@ -69,7 +69,12 @@ pub(crate) async fn run(
     }
 }
 
-async fn once(shared: &Shared, target: &Target, http: &reqwest::Client) -> Result<(), String> {
+/// One page; tells what became of it.
+async fn once(
+    shared: &Shared,
+    target: &Target,
+    http: &reqwest::Client,
+) -> Result<&'static str, String> {
     let begun = Instant::now();
     let at = now();
     let request = http
@@ -78,6 +83,10 @@ async fn once(shared: &Shared, target: &Target, http: &reqwest::Client) -> Resul
     let page = fetch::text(request, target.interval.min(PATIENCE), MAX_PAGE)
         .await
         .map_err(|error| error.to_string())?;
+    // A page may take long, or this process have stood still: another one scrapes by now.
+    if !shared.is_active() {
+        return Ok("dropped");
+    }
     let exposed = exposition::parse(&page).map_err(|error| error.to_string())?;
     let oldest = at - shared.config.max_sample_age;
     let newest = at + shared.config.max_sample_ahead;
@@ -99,7 +108,7 @@ async fn once(shared: &Shared, target: &Target, http: &reqwest::Client) -> Resul
     shared.lives.delivered(&source, at);
     metrics::samples(From::Scrape, "taken", count);
     metrics::scrape_took(&target.name, begun.elapsed().as_secs_f64());
-    Ok(())
+    Ok("stored")
 }
 
 fn sample(target: &Target, at: Timestamp, exposed: exposition::Exposed) -> Sample {
