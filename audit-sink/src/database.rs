@@ -21,7 +21,7 @@ pub const DATABASE: &str = "aegis";
 
 const ROLES: &str = include_str!("../migrations/roles.sql");
 const GUARD: &str = include_str!("../migrations/guard.sql");
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "log", include_str!("../migrations/0001_log.sql")),
     (2, "views", include_str!("../migrations/0002_views.sql")),
     (3, "gateway", include_str!("../migrations/0003_gateway.sql")),
@@ -30,6 +30,7 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
     (6, "copies", include_str!("../migrations/0006_copies.sql")),
     (7, "grouped", include_str!("../migrations/0007_grouped.sql")),
     (8, "history", include_str!("../migrations/0008_history.sql")),
+    (9, "objects", include_str!("../migrations/0009_objects.sql")),
 ];
 
 /// Where the URLs of the services are.

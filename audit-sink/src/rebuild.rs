@@ -16,7 +16,7 @@ use crate::{Error, views};
 const PAGE: i64 = 1_000;
 
 /// Each view and what identifies a row of it.
-const VIEWS: [(&str, &str); 13] = [
+const VIEWS: [(&str, &str); 15] = [
     ("incident", "incident"),
     ("incident_entry", "concat_ws(' ', incident, idx)"),
     ("incident_said", "concat_ws(' ', incident, position)"),
@@ -30,6 +30,8 @@ const VIEWS: [(&str, &str); 13] = [
     ("statistics", "concat_ws(' ', hour, stream, kind)"),
     ("clock", "stream"),
     ("sampled", "concat_ws(' ', workload, idx)"),
+    ("object", "entity"),
+    ("object_sync", "concat_ws(' ', cluster, round, phase)"),
 ];
 
 /// What a comparison found.
@@ -97,7 +99,7 @@ pub async fn compare(reader: &Reader) -> Result<Comparison, Error> {
     sqlx::query(
         "LOCK TABLE views.incident, views.incident_entry, views.incident_said, views.incident_evidence,
          views.decision, views.outcome, views.assessment, views.answer, views.access, views.standing,
-         views.sampled, views.statistics, views.clock IN ACCESS EXCLUSIVE MODE",
+         views.sampled, views.object, views.object_sync, views.statistics, views.clock IN ACCESS EXCLUSIVE MODE",
     )
     .execute(&mut *transaction)
     .await?;

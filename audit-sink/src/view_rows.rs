@@ -1,9 +1,10 @@
 //! Which rows an event is in the views.
 
 use aegis_schemas::header::Meta;
+use aegis_schemas::signal::Sync;
 use aegis_schemas::{
-    Access, Action, Assessment, Command, CommandBody, Decision, Event, Incident, IncidentId,
-    IncidentPhase, Outcome, Target, Verdict, Warrant,
+    Access, Action, Assessment, Command, CommandBody, Decision, Entity, EntityKind, Event,
+    Incident, IncidentId, IncidentPhase, Outcome, Signal, SignalBody, Target, Verdict, Warrant,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ pub(crate) enum Table {
     Access,
     Standing,
     Sampled,
+    Object,
+    ObjectSync,
 }
 
 /// Writes rows that come as a JSON array into a view in which the first one of a key stays.
@@ -42,7 +45,7 @@ macro_rules! first_stays {
 impl Table {
     /// Whether a row replaces an older one of the same key; otherwise the first one stays.
     pub(crate) const fn newest_wins(self) -> bool {
-        matches!(self, Self::Incident | Self::Standing)
+        matches!(self, Self::Incident | Self::Standing | Self::Object)
     }
 
     /// Writes rows that come as a JSON array.
@@ -72,6 +75,21 @@ impl Table {
             Self::Answer => first_stays!("answer"),
             Self::Access => first_stays!("access"),
             Self::Sampled => first_stays!("sampled"),
+            Self::Object => {
+                "INSERT INTO views.object
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.object, $1::jsonb) o
+                 WHERE o.position >= views.object_floor(o.cluster)
+                 ON CONFLICT (entity) DO UPDATE SET
+                   position = excluded.position, idx = excluded.idx, at = excluded.at,
+                   cluster = excluded.cluster, owner = excluded.owner, state = excluded.state
+                 WHERE excluded.position > object.position"
+            }
+            Self::ObjectSync => {
+                "INSERT INTO views.object_sync
+                 SELECT * FROM jsonb_populate_recordset(NULL::views.object_sync, $1::jsonb) s
+                 WHERE s.position >= views.object_floor(s.cluster)
+                 ON CONFLICT DO NOTHING"
+            }
             Self::Standing => {
                 "INSERT INTO views.standing
                  SELECT * FROM jsonb_populate_recordset(NULL::views.standing, $1::jsonb)
@@ -108,9 +126,8 @@ pub(crate) fn rows(idx: u64, record: &Record, meta: &Meta, event: &Event) -> Vec
         Event::Assessment(assessment) => here.assessment(assessment),
         Event::Command(command) => here.command(command),
         Event::Access(access) => here.access(access),
-        Event::Metric(_) | Event::Signal(_) | Event::Anomaly(_) | Event::DeadLetter(_) => {
-            Vec::new()
-        }
+        Event::Signal(signal) => here.signal(signal),
+        Event::Metric(_) | Event::Anomaly(_) | Event::DeadLetter(_) => Vec::new(),
     }
 }
 
@@ -309,6 +326,37 @@ impl Here<'_> {
         vec![self.row(Table::Access, self.meta.id.to_string(), row)]
     }
 
+    fn signal(&self, signal: &Signal) -> Vec<Row> {
+        let (owner, state) = match &signal.body {
+            SignalBody::Workload(state) => (None, json!(state)),
+            SignalBody::Pod(state) => (state.workload.as_ref(), json!(state)),
+            SignalBody::Gone(_) if stands(signal.entity.kind) => (None, Value::Null),
+            SignalBody::Sync(sync) => return self.sync(&signal.entity, sync),
+            _ => return Vec::new(),
+        };
+        let row = json!({
+            "entity": signal.entity.to_string(),
+            "at": self.record.time,
+            "cluster": signal.entity.cluster,
+            "owner": owner.map(ToString::to_string),
+            "state": state,
+        });
+        vec![self.row(Table::Object, signal.entity.to_string(), row)]
+    }
+
+    fn sync(&self, of: &Entity, sync: &Sync) -> Vec<Row> {
+        if !sync.kinds.contains(&EntityKind::Pod) {
+            return Vec::new();
+        }
+        let row = json!({
+            "cluster": of.cluster,
+            "round": sync.round.to_string(),
+            "phase": sync.phase,
+        });
+        let key = format!("{}/{}/{:?}", of.cluster, sync.round, sync.phase);
+        vec![self.row(Table::ObjectSync, key, row)]
+    }
+
     fn row(&self, table: Table, key: String, mut value: Value) -> Row {
         let position = Warrant::fence(self.record.epoch, self.record.seq);
         let position = i64::try_from(position).unwrap_or(i64::MAX);
@@ -336,6 +384,12 @@ impl Here<'_> {
         };
         incident.map(entry).into_iter().collect()
     }
+}
+
+/// Whether it is among the objects that are kept.
+const fn stands(kind: EntityKind) -> bool {
+    use EntityKind::{DaemonSet, Deployment, Pod, StatefulSet};
+    matches!(kind, Deployment | StatefulSet | DaemonSet | Pod)
 }
 
 fn bigint(number: u64) -> impl Serialize {

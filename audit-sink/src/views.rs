@@ -80,6 +80,9 @@ impl Changes {
                 .execute(&mut *connection)
                 .await?;
         }
+        if self.tables.contains_key(&Table::ObjectSync) {
+            sweep(connection).await?;
+        }
         self.write_statistics(connection).await?;
         self.write_clock(connection).await
     }
@@ -128,6 +131,18 @@ impl Changes {
         .await?;
         Ok(())
     }
+}
+
+/// What was not said again in a whole statement of all objects is gone.
+async fn sweep(connection: &mut PgConnection) -> Result<(), Error> {
+    for statement in [
+        "DELETE FROM views.object o USING (SELECT DISTINCT cluster FROM views.object_sync) s
+         WHERE o.cluster = s.cluster AND o.position < views.object_floor(s.cluster)",
+        "DELETE FROM views.object_sync s WHERE s.position < views.object_floor(s.cluster)",
+    ] {
+        sqlx::query(statement).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// One entry as the views take it.
@@ -190,7 +205,7 @@ pub(crate) async fn clear(connection: &mut PgConnection) -> Result<(), Error> {
     sqlx::raw_sql(
         "TRUNCATE views.incident, views.incident_entry, views.incident_said, views.incident_evidence,
          views.decision, views.outcome, views.assessment, views.answer, views.access, views.standing,
-         views.sampled, views.statistics, views.clock",
+         views.sampled, views.object, views.object_sync, views.statistics, views.clock",
     )
     .execute(connection)
     .await?;

@@ -8,6 +8,7 @@ mod append;
 )]
 #[path = "../../../schemas/tests/draw/mod.rs"]
 mod draw;
+mod objects;
 mod server;
 mod sink;
 mod support;

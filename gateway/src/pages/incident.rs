@@ -1,6 +1,7 @@
 //! One incident, in the order in which people ask: what, since when, how wide, why we think so, what we
 //! did or would do, whether it worked, how to take it back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aegis_schemas::{CommandBody, FeedbackVerdict, IncidentId};
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use super::different::{Different, different};
 use super::frame::Frame;
 use super::oops::Oops;
+use super::owners::{Owner, owners};
 use super::past::Moment;
 use super::rows::{Act, Approval, Decision, Incident};
 use super::timeline::{Row, Timeline};
@@ -63,6 +65,8 @@ struct Shown {
     acts: Vec<Act>,
     entries: Vec<Entry>,
     different: Vec<Different>,
+    /// None on the page of a moment that is past: only how things stand now is kept.
+    owners: Vec<Owner>,
     /// When it was first said.
     first: Option<Timestamp>,
     noted: bool,
@@ -89,7 +93,20 @@ pub(super) async fn acts_of(
 ) -> Result<Vec<Act>, sqlx::Error> {
     let of = [Some(incident.incident.clone()), moment.filter()];
     let acts: Vec<Act> = reading.read(super::acts::OF_INCIDENT, &of, most).await?;
-    Ok(acts.into_iter().rev().map(|act| moment.act(act)).collect())
+    let mut acts: Vec<Act> = acts.into_iter().rev().map(|act| moment.act(act)).collect();
+    count_tries(&mut acts);
+    Ok(acts)
+}
+
+/// Which time it is that an incident sees the same done to the same.
+fn count_tries(acts: &mut [Act]) {
+    let mut tries: BTreeMap<(Option<String>, Option<String>), u32> = BTreeMap::new();
+    for act in acts.iter_mut().filter(|act| act.undo_of.is_none()) {
+        let same = (act.action.clone(), act.entity.clone());
+        let tries = tries.entry(same).or_default();
+        *tries += 1;
+        act.tries = *tries;
+    }
 }
 
 pub(super) async fn page(
@@ -113,6 +130,10 @@ pub(super) async fn page(
     let acts = acts_of(&mut reading, &incident, moment, 50).await?;
     let first: Option<First> = reading.read_one(FIRST, &of[..1]).await?;
     let entries = reading.read(ENTRIES, &of, ENTRIES_SHOWN).await?;
+    let owners = match moment.past() {
+        Some(_) => Vec::new(),
+        None => owners(&mut reading, &incident).await?,
+    };
     let title = format!("{} of {}", incident.kind(), incident.thing().name());
     let frame = Frame::read(
         &mut reading,
@@ -131,6 +152,7 @@ pub(super) async fn page(
         decisions: told(decisions),
         first: first.and_then(|first| first.at),
         different,
+        owners,
         incident,
         approvals,
         acts,
@@ -209,7 +231,10 @@ fn timeline(incident: &Incident, approvals: &[Approval], acts: &[Act]) -> Timeli
     }));
     rows.extend(acts.iter().map(|act| {
         Row {
-            label: act.what().to_owned(),
+            label: act.again().map_or_else(
+                || act.what().to_owned(),
+                |again| format!("{}, {again}", act.what()),
+            ),
             from: act.decided_at,
             to: act.assessed_at.or(act
                 .outcome_at

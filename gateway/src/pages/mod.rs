@@ -17,6 +17,7 @@ mod incident;
 mod incidents;
 mod oops;
 mod overview;
+mod owners;
 mod past;
 mod people;
 mod policies;

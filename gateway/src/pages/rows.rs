@@ -128,6 +128,7 @@ pub(super) struct Act {
     pub(super) idx: i64,
     pub(super) incident: Option<String>,
     pub(super) actor: String,
+    pub(super) action: Option<String>,
     pub(super) description: Option<String>,
     pub(super) entity: Option<String>,
     pub(super) decided_at: Timestamp,
@@ -144,6 +145,9 @@ pub(super) struct Act {
     /// Whether another act took this one back.
     #[serde(default)]
     pub(super) undone: bool,
+    /// Which time it is that its incident sees this; 0 where nobody counted.
+    #[serde(default)]
+    pub(super) tries: u32,
 }
 
 impl Act {
@@ -157,6 +161,18 @@ impl Act {
 
     pub(super) fn thing(&self) -> Thing<'_> {
         Thing(self.entity.as_deref().unwrap_or_default())
+    }
+
+    /// Which try it is, of one that was tried before.
+    pub(super) fn again(&self) -> Option<String> {
+        let ending = match (self.tries % 10, self.tries % 100) {
+            _ if self.tries < 2 => return None,
+            (1, hundred) if hundred != 11 => "st",
+            (2, hundred) if hundred != 12 => "nd",
+            (3, hundred) if hundred != 13 => "rd",
+            _ => "th",
+        };
+        Some(format!("{}{ending} try", self.tries))
     }
 
     /// Whether a person can still ask to take it back.
