@@ -164,7 +164,7 @@ async fn a_newcomer_sees_an_incident_heal_and_approves_the_next_by_keyboard() {
     browser.shoot("charts-dark").await.unwrap();
     let tree = "document.querySelector('#owners > li > .state').textContent === 'deployment/payments' \
         && document.querySelector('#owners li li li .state.well') \
-        && (document.querySelector('#owners').scrollIntoView(), true)";
+        && (document.querySelector('#owners').scrollIntoView({ block: 'center' }), true)";
     browser.until("who owns what", tree, SOON).await.unwrap();
     browser.shoot("owners-dark").await.unwrap();
 

@@ -28,8 +28,8 @@ const STANDING: &str = "WITH named AS (SELECT jsonb_array_elements_text($1::json
 /// An object as it was said last.
 #[derive(Debug, Deserialize)]
 struct Standing {
-    entity: Entity,
-    owner: Option<Entity>,
+    entity: String,
+    owner: Option<String>,
     idx: i64,
     at: Timestamp,
     state: Value,
@@ -82,9 +82,11 @@ pub(super) async fn owners(
 
 /// Each workload with its revisions, each of these with its pods.
 fn tree(found: Vec<Standing>) -> Vec<Owner> {
-    let (pods, workloads): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .partition(|one| one.entity.kind == EntityKind::Pod);
+    let is_pod = |one: &Standing| {
+        let entity: Option<Entity> = one.entity.parse().ok();
+        entity.is_some_and(|entity| entity.kind == EntityKind::Pod)
+    };
+    let (pods, workloads): (Vec<_>, Vec<_>) = found.into_iter().partition(is_pod);
     let pods: Vec<(Standing, PodState)> = pods.into_iter().filter_map(read).collect();
     workloads
         .into_iter()
@@ -130,10 +132,10 @@ fn owner(one: &Standing, state: &WorkloadState, pods: &[&(Standing, PodState)]) 
             more: 0,
         });
     }
-    let name = one.entity.to_string();
+    let thing = Thing(&one.entity);
     Owner {
-        name: Thing(&name).name(),
-        place: Thing(&name).place(),
+        name: thing.name(),
+        place: thing.place(),
         well: state.ready >= state.replicas && !state.stalled,
         said: workload_in_words(state),
         at: When(one.at),
@@ -187,7 +189,7 @@ fn of_revision(
 
 fn of_pod(one: &Standing, pod: &PodState) -> OfPod {
     OfPod {
-        name: one.entity.name.to_string(),
+        name: Thing(&one.entity).name(),
         well: pod.ready && !pod.deleting,
         said: pod_in_words(pod),
         idx: one.idx,
@@ -229,8 +231,7 @@ mod tests {
 
     fn said(entity: &str, owner: Option<&str>, state: &Value) -> Standing {
         serde_json::from_value(json!({
-            "entity": entity.parse::<Entity>().expect("an entity"),
-            "owner": owner.map(|owner| owner.parse::<Entity>().expect("an entity")),
+            "entity": entity, "owner": owner,
             "idx": 7, "at": "2026-11-30T10:00:00Z", "state": state,
         }))
         .expect("an object")
@@ -288,9 +289,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "revision 3 (current) cart:3 | c-1: CrashLoopBackOff, 7 restarts, last ended: OOMKilled (exit code 137), on n1 | 0 more",
-                "revision 2 cart:2 | b-1: ready, 1 restart | 2 more",
-                "of no revision on record  | x-1: pending, not ready | 0 more",
+                "revision 3 (current) cart:3 | pod/c-1: CrashLoopBackOff, 7 restarts, last ended: OOMKilled (exit code 137), on n1 | 0 more",
+                "revision 2 cart:2 | pod/b-1: ready, 1 restart | 2 more",
+                "of no revision on record  | pod/x-1: pending, not ready | 0 more",
             ]
         );
     }
