@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aegis_detector::incidents::{Config, Core};
 use aegis_schemas::pipeline::{Core as _, Input, Origin, Output};
-use aegis_schemas::signal::{ContainerSpec, Heartbeat, PodState, Revision, WorkloadState};
+use aegis_schemas::signal::{Change, ContainerSpec, Heartbeat, PodState, Revision, WorkloadState};
 use aegis_schemas::{
     Action, Actor, Anomaly, AnomalyPhase, Assessment, Blame, Cluster, Command, CommandBody, Entity,
     EntityKind, EpisodeId, Event, EventId, Incident, Name, Namespace, Outcome, OutcomePhase,
@@ -317,4 +317,16 @@ pub(crate) fn crash(log: &mut Log, of: &str) -> Incident {
     let events = log.pod(of, 1, false, 4, Some("CrashLoopBackOff"), "rev1");
     let own = |incident: &Incident| incident.entity == workload(of);
     incidents(&events).into_iter().find(own).unwrap()
+}
+
+/// Somebody changes a workload's template.
+pub(crate) fn new_template(log: &mut Log, of: &Entity, by: &str, revision: i64) {
+    let change = Change {
+        what: "template".to_owned(),
+        by: by.to_owned(),
+        revision,
+        ..Change::default()
+    };
+    log.signal(of, SignalBody::Change(change));
+    log.signal(of, SignalBody::Workload(state(3, 3, revision)));
 }
