@@ -1,27 +1,24 @@
 //! What the gateway answers in a second, beside handlers that do the same with nothing around it.
 
+mod asker;
+mod stored;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aegis_nats::{Bus, Service};
-use aegis_schemas::header::Meta;
-use aegis_schemas::{
-    Cause, CauseKind, Cluster, Event, EventId, Evidence, EvidenceSource, FailureKind, Incident,
-    IncidentId, IncidentPhase, Kind, Severity, Subject, Timestamp,
-};
-use anyhow::{Context, Result, bail, ensure};
+use aegis_schemas::Cluster;
+use anyhow::{Result, ensure};
 use clap::Args;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use reqwest::{Client, RequestBuilder};
+use reqwest::Client;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::asker::Asker;
+use self::stored::incident_id;
 use super::cluster::Cluster as Simulated;
 use super::latency::{quantiles, say};
 use crate::config::Config;
@@ -33,16 +30,6 @@ use crate::local::ports::{Ports, free};
 use crate::local::stage::Stage;
 use crate::local::tool::Tool;
 use crate::run::{connect, until_input_ends, wait_for_signal};
-
-/// Requests that are under way at once.
-const AT_ONCE: usize = 16;
-/// People who ask, each with their own sign-in.
-const PEOPLE: usize = 4;
-const PASSWORD: &str = "correct horse battery staple";
-/// How long what was stored may take until it is in the views.
-const STORED: Duration = Duration::from_secs(120);
-/// How long the last listener may take.
-const HEARD: Duration = Duration::from_secs(30);
 
 /// Measures the gateway.
 #[derive(Debug, Args)]
@@ -174,8 +161,9 @@ impl Gateway {
         let bare = Running::start("bare", &place.logs(), &mut command)?;
 
         say(&format!("{} incidents", self.incidents));
+        stored::store_objects(&connect(&config, Service::Ingest).await?).await?;
         let bus = connect(&config, Service::Detector).await?;
-        store(&bus, self.incidents).await?;
+        stored::store(&bus, self.incidents).await?;
         let asker = Asker::sign_in(&tool, &format!("http://{}", ports.gateway)).await?;
         asker.until_stored(self.incidents).await?;
 
@@ -265,145 +253,6 @@ impl Measured {
     }
 }
 
-/// People with their sign-ins.
-struct Asker {
-    home: String,
-    client: Client,
-    tokens: Vec<String>,
-    cookie: String,
-}
-
-impl Asker {
-    async fn sign_in(tool: &Tool, home: &str) -> Result<Self> {
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        let mut tokens = Vec::new();
-        for n in 0..PEOPLE {
-            let name = format!("person-{n}");
-            tool.run(&["users", "add", &name, "--role", "operator"], PASSWORD)
-                .await?;
-            let body = json!({"name": name, "password": PASSWORD});
-            let asked = client.post(format!("{home}/api/v1/session")).json(&body);
-            let granted: Value = asked.send().await?.error_for_status()?.json().await?;
-            let token = granted["access_token"].as_str();
-            tokens.push(token.context("the gateway gave no token")?.to_owned());
-        }
-        let form = format!("name=person-0&password={}", PASSWORD.replace(' ', "+"));
-        let asked = client
-            .post(format!("{home}/sign-in"))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form);
-        let answer = asked.send().await?;
-        let cookie = answer.headers().get("set-cookie");
-        let cookie = cookie.context("the gateway gave no session")?.to_str()?;
-        Ok(Self {
-            home: home.to_owned(),
-            cookie: cookie.split(';').next().unwrap_or_default().to_owned(),
-            client,
-            tokens,
-        })
-    }
-
-    fn with_rights(&self, asked: RequestBuilder, n: usize) -> RequestBuilder {
-        asked
-            .bearer_auth(&self.tokens[n % self.tokens.len()])
-            .header("cookie", &self.cookie)
-    }
-
-    async fn bytes(&self, url: &str) -> Result<Vec<u8>> {
-        let asked = self.with_rights(self.client.get(url), 0);
-        let answer = asked.send().await?.error_for_status()?;
-        Ok(answer.bytes().await?.to_vec())
-    }
-
-    /// Waits until all incidents are in the views.
-    async fn until_stored(&self, incidents: u32) -> Result<()> {
-        let last = format!(
-            "{}/api/v1/incidents/{}",
-            self.home,
-            incident_id(incidents - 1)
-        );
-        let begun = Instant::now();
-        while self.bytes(&last).await.is_err() {
-            if begun.elapsed() > STORED {
-                bail!(
-                    "the incidents are not in the views after {} s",
-                    STORED.as_secs()
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        Ok(())
-    }
-
-    /// Asks for `whole` the time, so many at once.
-    async fn ask(
-        &self,
-        whole: Duration,
-        request: impl Fn(&Client, usize) -> RequestBuilder,
-    ) -> Result<Measured> {
-        let (count, begun) = (AtomicUsize::new(0), Instant::now());
-        let one_after_the_other = async || -> Result<Vec<f64>> {
-            let mut took = Vec::new();
-            while begun.elapsed() < whole {
-                let n = count.fetch_add(1, Ordering::Relaxed);
-                let asked = self.with_rights(request(&self.client, n), n);
-                let start = Instant::now();
-                asked.send().await?.error_for_status()?.bytes().await?;
-                took.push(start.elapsed().as_secs_f64() * 1_000.0);
-            }
-            Ok(took)
-        };
-        let all = (0..AT_ONCE).map(|_| one_after_the_other());
-        let took = futures::future::try_join_all(all).await?.concat();
-        let per_s = took.len() as f64 / begun.elapsed().as_secs_f64();
-        let (_, p99_ms) = quantiles(took);
-        Ok(Measured { per_s, p99_ms })
-    }
-
-    /// How long it takes until the last of so many listeners has heard of an incident.
-    async fn last_heard(&self, listeners: usize, bus: &Bus) -> Result<f64> {
-        let url = Arc::new(format!("{}/api/v1/events?kinds=incident", self.home));
-        let mut ears = Vec::with_capacity(listeners);
-        for n in 0..listeners {
-            let asked = self.with_rights(self.client.get(url.as_str()), n);
-            let mut ear = asked.send().await?.error_for_status()?;
-            // The first comment says that it listens.
-            ear.chunk().await?;
-            ears.push(ear);
-        }
-        let wanted = IncidentId(EventId::of_content("bench/heard", &[])).to_string();
-        let mut hearing = JoinSet::new();
-        for mut ear in ears {
-            let wanted = wanted.clone();
-            hearing.spawn(async move {
-                let mut text = String::new();
-                while !text.contains(&wanted) {
-                    let more = ear.chunk().await?.context("the stream ended")?;
-                    text.push_str(&String::from_utf8_lossy(&more));
-                }
-                anyhow::Ok(())
-            });
-        }
-        let begun = Instant::now();
-        publish(
-            bus,
-            incident(IncidentId(EventId::of_content("bench/heard", &[])), now()),
-        )
-        .await?;
-        let all = async {
-            while let Some(ended) = hearing.join_next().await {
-                ended??;
-            }
-            anyhow::Ok(())
-        };
-        let heard = tokio::time::timeout(HEARD, all).await;
-        heard.context("not all listeners heard of it")??;
-        Ok((begun.elapsed().as_secs_f64() * 10_000.0).round() / 10.0)
-    }
-}
-
 /// The shipped configuration, but for the limits: few people ask more than many would.
 fn install(place: &Place, ports: &Ports) -> Result<Config> {
     let cluster = Cluster::parse("bench").expect("a valid name, written here");
@@ -421,76 +270,6 @@ fn install(place: &Place, ports: &Ports) -> Result<Config> {
     wanted.gateway.sign_ins_per_address = u32::MAX;
     init::make(&place.installation(), &wanted, ports.nats)?;
     Config::load(&place.config())
-}
-
-fn incident_id(n: u32) -> IncidentId {
-    IncidentId(EventId::of_content("bench/incident", &n.to_be_bytes()))
-}
-
-fn incident(id: IncidentId, opened: Timestamp) -> Incident {
-    let entity: aegis_schemas::Entity = "bench/shop/deployment/cart"
-        .parse()
-        .expect("an entity, written here");
-    Incident {
-        incident: id,
-        phase: IncidentPhase::Opened,
-        entity: entity.clone(),
-        severity: Severity::Error,
-        kind: FailureKind::CrashLoop,
-        confidence: 900,
-        opened,
-        newest_evidence: opened,
-        affected: vec![entity.clone()],
-        evidence: vec![Evidence {
-            event: id.0,
-            source: EvidenceSource::ObjectState,
-            entity: entity.clone(),
-            at: opened,
-            text: "1 of 4 pods crash in a loop: cart-b497bd454-c7scz".to_owned(),
-        }],
-        causes: vec![Cause {
-            entity,
-            kind: CauseKind::ReplicaState,
-            confidence: 900,
-            because: vec!["its siblings run the same template and are well".to_owned()],
-        }],
-        recommendations: Vec::new(),
-        summary: "crash loop of deployment/cart in one replica only".to_owned(),
-        grouped: Vec::new(),
-        own_severity: None,
-    }
-}
-
-/// Puts incidents on the log as the detector would.
-async fn store(bus: &Bus, incidents: u32) -> Result<()> {
-    let begin = now();
-    stream::iter(0..incidents)
-        .map(|n| {
-            let opened = begin + Duration::from_millis(u64::from(n));
-            publish(bus, incident(incident_id(n), opened))
-        })
-        .buffer_unordered(64)
-        .try_collect()
-        .await
-}
-
-async fn publish(bus: &Bus, incident: Incident) -> Result<()> {
-    let subject = Subject::incident(&incident.entity);
-    let (id, time) = (incident.incident.0, incident.opened);
-    let body = Event::Incident(incident).encode()?;
-    let meta = Meta {
-        id,
-        kind: Kind::Incident.as_str().to_owned(),
-        source: "bench".to_owned(),
-        time,
-        cause: None,
-        origin: None,
-        traceparent: None,
-    };
-    bus.publisher()
-        .publish(&subject, &meta, body.into(), None)
-        .await?;
-    Ok(())
 }
 
 /// A batch that no other is.
