@@ -2,10 +2,13 @@
 
 mod cluster;
 mod look;
+mod options;
+mod roles;
 mod tls;
 mod trouble;
 
 pub use cluster::PERSON;
+pub use options::Options;
 pub use trouble::{NATS, POSTGRES};
 
 use std::collections::BTreeMap;
@@ -27,7 +30,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::binary::{Prepared, prepared};
-use crate::{Clock, ControlPlane, Person, Watch};
+use crate::{ControlPlane, Person, Watch};
 
 /// Every role, in the order in which they are started.
 pub const ROLES: [&str; 6] = [
@@ -44,90 +47,6 @@ pub const PASSWORD: &str = "correct horse battery staple";
 
 /// How long a process may take until it is ready.
 const START: Duration = Duration::from_secs(60);
-/// How long a process may take to say whether it is ready.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What the simulated cluster does, and how Aegis is set up.
-#[derive(Clone, Debug)]
-pub struct Options {
-    real: Option<std::sync::Arc<ControlPlane>>,
-    /// When the first fault begins, seconds.
-    fault_at: u32,
-    scenario: String,
-    seed: u64,
-    roles: Vec<&'static str>,
-    policy: Option<(&'static str, &'static str)>,
-    settings: Vec<(String, String)>,
-    tls: bool,
-}
-
-impl Options {
-    /// The scenario of that name or file, seed 1, every role a process.
-    #[must_use]
-    pub fn scenario(name: &str) -> Self {
-        Self {
-            real: None,
-            fault_at: 5,
-            scenario: name.to_owned(),
-            seed: 1,
-            roles: ROLES.to_vec(),
-            policy: None,
-            settings: Vec::new(),
-            tls: false,
-        }
-    }
-
-    /// Another seed.
-    #[must_use]
-    pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Another number in the policy's settings: a line, and what stands there instead.
-    #[must_use]
-    pub const fn policy(mut self, line: &'static str, instead: &'static str) -> Self {
-        self.policy = Some((line, instead));
-        self
-    }
-
-    /// Another value of a setting, which is named as in its variable: `EXECUTOR__OWN_NAMESPACE`.
-    #[must_use]
-    pub fn setting(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.settings.push((format!("AEGIS_{name}"), value.into()));
-        self
-    }
-
-    /// TLS to NATS and PostgreSQL.
-    #[must_use]
-    pub const fn tls(mut self) -> Self {
-        self.tls = true;
-        self
-    }
-
-    /// Only some of the roles.
-    #[must_use]
-    pub fn roles(mut self, roles: &[&'static str]) -> Self {
-        self.roles = roles.to_vec();
-        self
-    }
-
-    /// The first fault so many seconds after the start: for a test in which Aegis must have seen the
-    /// cluster before.
-    #[must_use]
-    pub const fn fault_at(mut self, seconds: u32) -> Self {
-        self.fault_at = seconds;
-        self
-    }
-
-    /// The scenario in a real cluster that is made for the simulator.
-    #[must_use]
-    pub fn real(mut self, cluster: ControlPlane) -> Self {
-        self.real = Some(std::sync::Arc::new(cluster));
-        self
-    }
-}
-
 /// A running installation; all of it ends with this value.
 pub struct Stack {
     real: Option<std::sync::Arc<ControlPlane>>,
@@ -297,73 +216,6 @@ impl Stack {
         let file = self.place.path().join("scenario.toml");
         std::fs::write(&file, lines.collect::<Vec<_>>().join("\n"))?;
         Ok(file)
-    }
-
-    /// Starts a role and waits until it is ready.
-    ///
-    /// # Errors
-    ///
-    /// When it does not get ready.
-    pub async fn start_role(&mut self, role: &'static str) -> Result<()> {
-        self.start_with(role, role, &[]).await
-    }
-
-    /// Starts a second process of a role under another name: one that stands by.
-    ///
-    /// # Errors
-    ///
-    /// When it does not get ready.
-    pub async fn start_another(&mut self, role: &'static str, name: &'static str) -> Result<()> {
-        // Two of them cannot take remote writes at one address.
-        let listen = free_address()?;
-        self.start_with(role, name, &[("AEGIS_INGEST__LISTEN", &listen)])
-            .await
-    }
-
-    /// Starts a role with a wall clock of its own, and waits until it is ready.
-    ///
-    /// # Errors
-    ///
-    /// When it does not get ready.
-    pub async fn start_role_with_clock(&mut self, role: &'static str, clock: &Clock) -> Result<()> {
-        self.start_with(role, role, &clock.variables()?).await
-    }
-
-    async fn start_with(
-        &mut self,
-        role: &'static str,
-        name: &'static str,
-        variables: &[(&str, &str)],
-    ) -> Result<()> {
-        let (mut running, admin) = self.launch(role, name, variables)?;
-        let ready = async {
-            while !is_ready(&admin).await {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::select! {
-            done = tokio::time::timeout(START, ready) => done.with_context(|| format!("{name} does not get ready"))?,
-            how = running.died() => bail!(how),
-        }
-        self.roles.insert(name, running);
-        self.admin.insert(name, admin);
-        Ok(())
-    }
-
-    /// Starts a process with these variables; answers with where it tells of its health.
-    fn launch(
-        &self,
-        role: &str,
-        name: &str,
-        variables: &[(&str, &str)],
-    ) -> Result<(Running, String)> {
-        let admin = free_address()?;
-        let mut command = self.tool.command(&["run", role, "--lifeline"]);
-        command.args(["--admin", &admin]);
-        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
-        command.envs(variables.iter().copied());
-        let running = Running::start(name, &self.place.logs(), &mut command)?;
-        Ok((running, admin))
     }
 
     /// The audit log from its beginning.
@@ -536,17 +388,6 @@ fn allow_passing(folder: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
     Ok(())
-}
-
-async fn is_ready(admin: &str) -> bool {
-    // One that stands still takes the connection and never answers.
-    let asking = reqwest::get(format!("http://{admin}/readyz"));
-    let answer = tokio::time::timeout(PATIENCE, asking).await;
-    matches!(answer, Ok(Ok(answer)) if answer.status().is_success())
-}
-
-fn free_address() -> Result<String> {
-    Ok(aegis::local::ports::free()?.local_addr()?.to_string())
 }
 
 /// Waits until `holds`.

@@ -8,7 +8,8 @@ use aegis_nats::{Backlog, Bus, Service};
 use anyhow::{Context, Result};
 use tokio::time::Instant;
 
-use super::{START, Stack, is_ready, until};
+use super::roles::is_ready;
+use super::{START, Stack, until};
 
 impl Stack {
     /// Whether every process that runs says that it is ready.
