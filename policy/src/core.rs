@@ -17,6 +17,7 @@ use crate::judge::View;
 use crate::orders::Orders;
 use crate::proposals::Proposals;
 use crate::rules::Rules;
+use crate::storm::{Storm, Storms};
 use crate::world::World;
 
 /// What the core counts for its metrics; no decision depends on it.
@@ -33,6 +34,8 @@ pub struct Stats {
     pub rate_left: (u32, u32),
     /// How many more acts the cluster may see at once, and how many in all.
     pub blast_left: (u32, u32),
+    /// The storm, while one lasts.
+    pub storm: Option<Storm>,
     /// Inputs that another holder of the lease had said before.
     pub repeated: u64,
     /// Policy sets on the log that were refused.
@@ -72,6 +75,7 @@ pub struct State {
     pub(crate) dossiers: BTreeMap<IncidentId, Dossier>,
     pub(crate) proposals: Proposals,
     pub(crate) acts: Ledger,
+    pub(crate) storms: Storms,
     /// What was said and has not come back on the log yet, by cause and ordinal.
     pub(crate) unheard: BTreeMap<(u64, u32), Digest>,
 }
@@ -124,6 +128,7 @@ impl Core {
             halted: self.state.orders.is_halted(&self.cluster),
             rate_left: guards::rate::left(&self.view()),
             blast_left: guards::blast::left(&self.view()),
+            storm: self.state.storms.lasting,
             ..self.stats
         }
     }
@@ -141,6 +146,14 @@ impl Core {
             state: &self.state,
             now: self.state.now,
         }
+    }
+
+    /// Looks whether a storm begins, lasts or is over.
+    pub(crate) fn watch_for_storm(&mut self) {
+        let state = &mut self.state;
+        let limits = &self.rules.settings().storm;
+        let (world, dossiers) = (&state.world, &state.dossiers);
+        state.storms.look(world, dossiers, limits, state.now);
     }
 
     fn signal(&mut self, turn: &mut Turn<'_>, signal: &Signal) {

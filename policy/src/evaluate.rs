@@ -1,7 +1,7 @@
 //! Whether an act would be allowed, and why: for people who ask before they ask for it.
 //!
 //! Only what a question can carry is looked at: the policies, the mode, freezes and the kill switch. What
-//! the core counts from the log (cooldowns, rates, budgets, the breaker) is not, and is said to be not.
+//! the core counts from the log (cooldowns, rates, budgets, the breaker, storms) is not, and is said to be not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,9 @@ use crate::orders::Orders;
 use crate::rules::{Answer, CaseFacts, Facts, Principal, Rules, Said};
 
 /// What nobody can look at without the core's memory of the log.
-pub const NOT_LOOKED_AT: [&str; 10] = [
-    "identity", "clock", "room", "target", "evidence", "waiting", "breaker", "cooldown", "blast",
-    "rate",
+pub const NOT_LOOKED_AT: [&str; 11] = [
+    "identity", "clock", "room", "storm", "target", "evidence", "waiting", "breaker", "cooldown",
+    "blast", "rate",
 ];
 
 /// An act that somebody thinks of, and the case in which.

@@ -32,6 +32,8 @@ impl Core {
         }
         let dossier = Dossier::updated(before, incident, now);
         self.state.dossiers.insert(id, dossier);
+        self.state.storms.note(incident, &self.state.world);
+        self.watch_for_storm();
         self.consider(turn, id);
     }
 

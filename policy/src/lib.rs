@@ -2,7 +2,7 @@
 //!
 //! One core per cluster reads AEGIS_EVENTS in stream order. For each incident it takes the best act that
 //! nothing speaks against, asks the Cedar policies (`rules`) and the guards (cooldown, rate, blast
-//! radius, breaker, evidence, freeze, kill switch, ...), and says allow, ask, deny or escalate, with
+//! radius, breaker, storm, evidence, freeze, kill switch, ...), and says allow, ask, deny or escalate, with
 //! reasons and with the smallest change that would turn it. An allow is a [`aegis_schemas::Warrant`] in a
 //! signed envelope, bound to one effect. It answers every command with one decision, takes acts back that
 //! did not help, and says its standing orders again every day.
@@ -29,6 +29,7 @@ mod rules;
 mod say;
 mod service;
 mod sign;
+mod storm;
 mod time;
 mod undo;
 mod world;
@@ -39,3 +40,4 @@ pub use self::error::Error;
 pub use self::evaluate::{Because, Evaluation, NOT_LOOKED_AT, Question};
 pub use self::rules::{Call, DEFAULT_FILES, Invalid, Permissions, Rules, bundle, default_bundle};
 pub use self::service::run;
+pub use self::storm::Storm;

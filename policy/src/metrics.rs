@@ -28,6 +28,11 @@ pub(crate) fn describe() {
         "1 while the kill switch is on"
     );
     describe_gauge!(
+        "aegis_policy_storm",
+        Unit::Count,
+        "1 while so much is wrong at once that nothing is done without people"
+    );
+    describe_gauge!(
         "aegis_policy_budget_left",
         Unit::Count,
         "acts that the cluster may see before they wait or people are asked, by budget"
@@ -75,6 +80,7 @@ pub(crate) fn standing(stats: &Stats) {
     gauge!("aegis_policy_open_proposals").set(stats.open_proposals as f64);
     gauge!("aegis_policy_acts_under_way").set(stats.acts_under_way as f64);
     gauge!("aegis_policy_halted").set(if stats.halted { 1.0 } else { 0.0 });
+    gauge!("aegis_policy_storm").set(if stats.storm.is_some() { 1.0 } else { 0.0 });
     for (budget, (left, _)) in [("rate", stats.rate_left), ("blast", stats.blast_left)] {
         gauge!("aegis_policy_budget_left", "budget" => budget).set(f64::from(left));
     }

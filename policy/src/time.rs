@@ -21,6 +21,7 @@ impl Core {
         self.state
             .dossiers
             .retain(|_, dossier| now.since(dossier.heard) <= FORGOTTEN);
+        self.watch_for_storm();
         self.give_up_undos(turn);
         for digest in self.state.proposals.overdue(now) {
             self.time_out(turn, digest);

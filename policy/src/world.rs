@@ -1,4 +1,5 @@
-//! What policy must know of objects, from signals alone: who takes part, and how many pods there are.
+//! What policy must know of objects, from signals alone: who takes part, how many pods there are, and which
+//! nodes are ready.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +7,11 @@ use aegis_schemas::signal::{PodState, Sync, SyncPhase, WorkloadState};
 use aegis_schemas::{Entity, EntityKind, Signal, SignalBody};
 use serde::{Deserialize, Serialize};
 
-/// The most workloads and the most pods that are remembered; what is unknown is not acted on.
+/// The most workloads, pods, namespaces and nodes that are remembered; what is unknown is not acted on.
 const MAX_WORKLOADS: usize = 20_000;
 const MAX_PODS: usize = 50_000;
 const MAX_NAMESPACES: usize = 10_000;
+const MAX_NODES: usize = 10_000;
 
 /// A workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -74,6 +76,8 @@ impl Pod {
 pub(crate) struct World {
     pub(crate) workloads: BTreeMap<Entity, Workload>,
     pub(crate) pods: BTreeMap<Entity, Pod>,
+    /// Whether each node that has been ready is so now.
+    pub(crate) nodes: BTreeMap<Entity, bool>,
     /// Labels and annotations of namespaces, by name.
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// The statement of all objects that is under way: what was said in it.
@@ -99,6 +103,10 @@ impl World {
                 );
             }
             SignalBody::Pod(state) => put(&mut self.pods, MAX_PODS, entity, Pod::of(state)),
+            // One that has never been ready is about to join, and no failure.
+            SignalBody::Node(state) if state.ready || self.nodes.contains_key(entity) => {
+                put(&mut self.nodes, MAX_NODES, entity, state.ready);
+            }
             SignalBody::Namespace(state) => {
                 let name = entity.name.to_string();
                 let tags = tags(&state.labels, &state.annotations);
@@ -129,6 +137,9 @@ impl World {
             EntityKind::Pod => {
                 self.pods.remove(entity);
             }
+            EntityKind::Node => {
+                self.nodes.remove(entity);
+            }
             EntityKind::Namespace => {
                 self.namespaces.remove(entity.name.as_str());
             }
@@ -155,6 +166,7 @@ impl World {
                     |entity: &Entity| !kinds.contains(&entity.kind) || said.contains(entity);
                 self.workloads.retain(|entity, _| stays(entity));
                 self.pods.retain(|entity, _| stays(entity));
+                self.nodes.retain(|entity, _| stays(entity));
                 if kinds.contains(&EntityKind::Namespace) {
                     let names: BTreeSet<&str> = said
                         .iter()

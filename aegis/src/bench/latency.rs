@@ -186,7 +186,8 @@ pub(super) fn say(what: &str) {
     eprintln!("  {what}");
 }
 
-/// The shipped configuration, but for the budgets: a benchmark acts more often than anybody should.
+/// The shipped configuration, but for the budgets and the storm: a benchmark acts more often than anybody
+/// should.
 pub(super) fn install(place: &Place, ports: &Ports) -> Result<()> {
     let cluster = Cluster::parse("bench").expect("a valid name, written here");
     let mut wanted = init::installation(&cluster);
@@ -212,6 +213,7 @@ pub(super) fn install(place: &Place, ports: &Ports) -> Result<()> {
         ("acts_per_cluster", MOST),
         ("workload_percent", 100),
         ("namespace_percent", 100),
+        ("workloads_percent", 100),
     ] {
         text = set(&text, key, value)?;
     }

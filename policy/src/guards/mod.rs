@@ -12,6 +12,7 @@ mod identity;
 pub(crate) mod rate;
 mod readable;
 mod room;
+mod storm;
 mod target;
 mod waiting;
 
@@ -22,13 +23,14 @@ use crate::objection::Objection;
 pub(crate) type Guard = fn(&View<'_>, &Case<'_>) -> Option<Objection>;
 
 /// All guards, in the order in which their reasons are read.
-pub(crate) const ALL: [Guard; 13] = [
+pub(crate) const ALL: [Guard; 14] = [
     halt::check,
     readable::check,
     identity::check,
     clock::check,
     room::check,
     freeze::check,
+    storm::check,
     target::check,
     evidence::check,
     waiting::check,

@@ -18,7 +18,7 @@ pub use self::bundle::{DEFAULT_FILES, bundle, default_bundle};
 use self::cedar::Policies;
 pub use self::permissions::{Call, Permissions};
 pub(crate) use self::question::{Answer, CaseFacts, Facts, Order, Principal, Said};
-pub(crate) use self::settings::Settings;
+pub(crate) use self::settings::{Settings, StormLimits};
 
 /// Why a policy set is refused, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -177,6 +177,8 @@ mod tests {
                 "warrant_lifetime = \"3m\"",
                 "at most",
             ),
+            ("nodes = 3", "nodes = 0", "at least 1"),
+            ("nodes_percent = 30", "nodes_percent = 130", "at most 100"),
             ("entity Role;", "entity Role", "`schema.cedarschema` line"),
             ("=== settings.toml ===", "=== settings.json ===", "settings"),
         ] {

@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) rate: Rate,
     pub(crate) blast: BlastLimits,
     pub(crate) breaker: Breaker,
+    pub(crate) storm: StormLimits,
     pub(crate) assessment: Waits,
 }
 
@@ -52,6 +53,7 @@ impl Default for Settings {
             rate: Rate::default(),
             blast: BlastLimits::default(),
             breaker: Breaker::default(),
+            storm: StormLimits::default(),
             assessment: Waits::default(),
         }
     }
@@ -137,6 +139,31 @@ impl Default for Breaker {
     }
 }
 
+/// When so much is wrong at once that nothing is done without people.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StormLimits {
+    pub(crate) within: Span,
+    pub(crate) workloads: u32,
+    pub(crate) workloads_percent: u32,
+    pub(crate) nodes: u32,
+    pub(crate) nodes_percent: u32,
+    pub(crate) over_after: Span,
+}
+
+impl Default for StormLimits {
+    fn default() -> Self {
+        Self {
+            within: seconds(120),
+            workloads: 10,
+            workloads_percent: 20,
+            nodes: 3,
+            nodes_percent: 30,
+            over_after: seconds(600),
+        }
+    }
+}
+
 /// How long outcomes and verdicts are waited for.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -192,6 +219,8 @@ impl Settings {
         most("blast.window", self.blast.window, MAX_WINDOW)?;
         most("breaker.within", self.breaker.within, MAX_WINDOW)?;
         most("breaker.open_for", self.breaker.open_for, MAX_WINDOW)?;
+        most("storm.within", self.storm.within, MAX_WINDOW)?;
+        most("storm.over_after", self.storm.over_after, MAX_WINDOW)?;
         most(
             "assessment.outcome_within",
             self.assessment.outcome_within,
@@ -209,6 +238,8 @@ impl Settings {
             self.events_max_fill_percent,
             self.blast.workload_percent,
             self.blast.namespace_percent,
+            self.storm.workloads_percent,
+            self.storm.nodes_percent,
         ];
         if percents.iter().any(|percent| *percent > 100) {
             return Err("a percentage is at most 100".to_owned());
@@ -220,6 +251,9 @@ impl Settings {
         }
         if self.breaker.failures == 0 || self.breaker.repeats == 0 {
             return Err("`breaker.failures` and `breaker.repeats` must be at least 1".to_owned());
+        }
+        if self.storm.workloads == 0 || self.storm.nodes == 0 {
+            return Err("`storm.workloads` and `storm.nodes` must be at least 1".to_owned());
         }
         Ok(())
     }
