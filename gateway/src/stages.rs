@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aegis_nats::Service;
-use aegis_nats::kv::{ActsLeft, HealthBoard, Seen};
+use aegis_nats::kv::{ActsLeft, HealthBoard, Seen, Storm};
 use futures::future::join_all;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,6 +50,8 @@ pub(crate) struct Budgets {
     pub(crate) rate: Budget,
     /// Acts at once.
     pub(crate) at_once: Budget,
+    /// While one lasts, nothing is done without people, whatever is left.
+    pub(crate) storm: Option<Storm>,
 }
 
 /// A limit on acts.
@@ -67,6 +69,7 @@ impl From<ActsLeft> for Budgets {
         Self {
             rate: budget(said.rate),
             at_once: budget(said.at_once),
+            storm: said.storm,
         }
     }
 }

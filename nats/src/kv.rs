@@ -10,7 +10,7 @@ mod told;
 
 pub use claims::{Claim, Claims, Held};
 pub use halt::{Halt, HaltState, Standing};
-pub use health::{ActsLeft, Health, HealthBoard, Seen};
+pub use health::{ActsLeft, Health, HealthBoard, Seen, Storm};
 pub use notes::Notes;
 pub use past::Past;
 pub use told::Told;

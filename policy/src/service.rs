@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use aegis_nats::kv::ActsLeft;
+use aegis_nats::kv::{ActsLeft, Storm};
 use aegis_nats::topology::Durable;
 use aegis_nats::{Bus, in_order};
 use aegis_schemas::Event;
@@ -33,6 +33,11 @@ pub async fn run(bus: Bus, config: Config, stop: CancellationToken) -> Result<()
             bus.say_acts_left(ActsLeft {
                 rate: stats.rate_left,
                 at_once: stats.blast_left,
+                storm: stats.storm.map(|storm| Storm {
+                    since: storm.since,
+                    workloads: storm.workloads,
+                    nodes: storm.nodes,
+                }),
             });
         }
     };

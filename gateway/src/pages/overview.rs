@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aegis_nats::kv::Storm;
 use askama::Template;
 use axum::extract::State;
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use super::past::Moment;
 use super::rows::{Act, Approval, Incident};
 use super::triage::{self, Row};
 use super::visitor::Visitor;
-use super::words::thousands;
+use super::words::{When, thousands};
 use super::{Page, show};
 use crate::app::App;
 use crate::stages::{Budget, Stage, stages};
@@ -49,6 +50,14 @@ impl Overview {
                 ("acts without a yes", left.rate),
             ]
         })
+    }
+
+    /// The storm that lasts, if policy says one, and since when.
+    fn storm(&self) -> Option<(Storm, When)> {
+        let storm = self.stages.iter().find_map(Stage::acts_left)?.storm?;
+        let since = i128::from(storm.since.as_nanos());
+        let since = jiff::Timestamp::from_nanosecond(since).ok()?;
+        Some((storm, When(since)))
     }
 }
 

@@ -1,9 +1,11 @@
 //! How far behind each service is: no audit, no action.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aegis_schemas::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -19,6 +21,35 @@ pub struct ActsLeft {
     pub rate: (u32, u32),
     /// At once.
     pub at_once: (u32, u32),
+    /// While one lasts, nothing is done without people, whatever is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<Storm>,
+}
+
+/// So much is wrong at once that policy leaves it to people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storm {
+    /// Since when, stream time.
+    pub since: Timestamp,
+    /// How many workloads got sick together at its worst, and of how many; none if they made no storm.
+    pub workloads: Option<(u32, u32)>,
+    /// How many nodes were not ready at its worst, and of how many; none if they made no storm.
+    pub nodes: Option<(u32, u32)>,
+}
+
+impl fmt::Display for Storm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((sick, of)) = self.workloads {
+            write!(f, "{sick} of {of} workloads got sick together")?;
+        }
+        if self.workloads.is_some() && self.nodes.is_some() {
+            f.write_str(", ")?;
+        }
+        if let Some((failed, of)) = self.nodes {
+            write!(f, "{failed} of {of} nodes were not ready")?;
+        }
+        Ok(())
+    }
 }
 
 /// What a service says of itself, every five seconds.
@@ -130,5 +161,47 @@ impl HealthBoard {
             health,
             age: begun.elapsed(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_is_said_with_what_made_it_one() {
+        let (workloads, nodes) = (Some((14, 40)), Some((3, 6)));
+        for (workloads, nodes, said) in [
+            (workloads, None, "14 of 40 workloads got sick together"),
+            (None, nodes, "3 of 6 nodes were not ready"),
+            (
+                workloads,
+                nodes,
+                "14 of 40 workloads got sick together, 3 of 6 nodes were not ready",
+            ),
+        ] {
+            let storm = Storm {
+                since: Timestamp::EPOCH,
+                workloads,
+                nodes,
+            };
+            assert_eq!(storm.to_string(), said);
+        }
+    }
+
+    #[test]
+    fn what_policies_of_before_say_is_read() {
+        #[derive(Serialize)]
+        struct Before {
+            rate: (u32, u32),
+            at_once: (u32, u32),
+        }
+        let before = Before {
+            rate: (1, 20),
+            at_once: (2, 5),
+        };
+        let bytes = rmp_serde::to_vec_named(&before).expect("plain data");
+        let read: ActsLeft = rmp_serde::from_slice(&bytes).expect("its fields are all there");
+        assert_eq!((read.rate, read.storm), ((1, 20), None));
     }
 }
