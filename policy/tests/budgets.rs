@@ -47,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Books {
     warrants: Vec<Warrant>,
+    applied: Vec<DecisionId>,
     void: Vec<DecisionId>,
     proposals: Vec<aegis_schemas::Digest>,
 }
@@ -128,15 +129,16 @@ proptest! {
                     log.incident(&incident(name, vec![best]))
                 }
                 Step::Outcome { applied } => match books.warrants.last().cloned() {
-                    Some(warrant) if applied => log.applied(&warrant),
+                    Some(warrant) if applied => {
+                        books.applied.push(warrant.decision_id);
+                        log.applied(&warrant)
+                    }
                     Some(warrant) => {
-                        let known = log.core.stats().acts_under_way;
-                        let answer = log.outcome(&warrant, OutcomePhase::Refused, Some(RefusalCode::Stale), None);
-                        // Only what was not carried out yet is void.
-                        if log.core.stats().acts_under_way < known {
+                        // Only what was not carried out yet is void, however late that is said.
+                        if !books.applied.contains(&warrant.decision_id) {
                             books.void.push(warrant.decision_id);
                         }
-                        answer
+                        log.outcome(&warrant, OutcomePhase::Refused, Some(RefusalCode::Stale), None)
                     }
                     None => continue,
                 },
