@@ -1,9 +1,7 @@
-//! What is wrong with Aegis itself: a part that was not heard of for too long, forged decisions, a storm in
-//! which it does nothing by itself.
+//! What is wrong with Aegis itself: a part that was not heard of for too long, forged decisions.
 
 use std::time::Duration;
 
-use aegis_nats::kv::Storm;
 use aegis_schemas::{Cluster, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -110,13 +108,6 @@ pub enum Trouble {
         /// When the newest was refused.
         newest: Timestamp,
     },
-    /// So much is wrong at once that policy leaves it to people.
-    Storm {
-        /// What, in words.
-        what: String,
-        /// When policy said so last.
-        newest: Timestamp,
-    },
 }
 
 /// Something is wrong with Aegis.
@@ -197,40 +188,6 @@ impl Alarm {
             ended: (by == seq && now.since(newest) >= CALM).then_some(now),
             ..alarm.clone()
         }
-    }
-
-    /// What is to be kept at `now`, when that differs from what is kept, after policy said whether there is a
-    /// storm. It is over once policy has said for `calm` that there is none: where several clusters have a
-    /// policy each, they take turns in saying it.
-    #[must_use]
-    pub fn of_storm(
-        kept: Option<&Self>,
-        said: Option<&Storm>,
-        now: Timestamp,
-        calm: Duration,
-    ) -> Option<Self> {
-        let lasting = kept.filter(|alarm| alarm.ended.is_none());
-        if let Some(storm) = said {
-            let trouble = Trouble::Storm {
-                what: storm.to_string(),
-                newest: now,
-            };
-            let since = lasting.map_or(storm.since, |alarm| alarm.since);
-            return Some(Self {
-                trouble,
-                cluster: None,
-                since,
-                ended: None,
-            });
-        }
-        let alarm = lasting?;
-        let Trouble::Storm { newest, .. } = alarm.trouble else {
-            return None;
-        };
-        (now.since(newest) >= calm).then(|| Self {
-            ended: Some(now),
-            ..alarm.clone()
-        })
     }
 
     /// How long the event at `seq` waits until it sees whether it is over; none when it need not.

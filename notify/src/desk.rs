@@ -1,8 +1,7 @@
 //! Where what is known becomes what people are told: the record is read, the request claimed in it, sent,
 //! and its answer noted. Whoever dies on the way leaves a claim that ends.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aegis_nats::kv;
@@ -27,8 +26,6 @@ pub(crate) struct Desk {
     told: kv::Told,
     config: Config,
     stations: BTreeMap<String, Station>,
-    /// Who was told of the storm that lasts: they are told of no new incident until it is over.
-    know_of_storm: Mutex<BTreeSet<String>>,
 }
 
 /// For which event people are told.
@@ -57,7 +54,6 @@ impl Desk {
             told: kv::Told::new(bus),
             stations,
             config,
-            know_of_storm: Mutex::default(),
         })
     }
 
@@ -107,11 +103,7 @@ impl Desk {
         let Some((notice, calm)) = self.notice(key, record, now) else {
             return Ok(None);
         };
-        let names = {
-            let know = self.know_of_storm.lock();
-            let know = know.unwrap_or_else(PoisonError::into_inner);
-            record.receivers(&notice, &self.config.routes, occasion.fresh, &know)
-        };
+        let names = record.receivers(&notice, &self.config.routes, occasion.fresh);
         let told = join_all(names.iter().filter_map(|name| {
             let station = self.stations.get(name)?;
             Some(self.tell(key, name, station, occasion))
@@ -121,15 +113,6 @@ impl Desk {
             waits.extend(wait?);
         }
         Ok(waits.into_iter().min())
-    }
-
-    /// Those receivers know of the storm that lasts; none when none does.
-    pub(crate) fn know_of_storm(&self, names: BTreeSet<String>) {
-        let mut know = self
-            .know_of_storm
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *know = names;
     }
 
     async fn tell(

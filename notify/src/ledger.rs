@@ -86,33 +86,12 @@ impl Record {
     }
 
     /// Who is to be told of `notice`: whom a route names, and whoever was told before. What is not `fresh` is
-    /// told only to the latter, and so is an incident to those who know of the storm that it is part of.
+    /// told only to the latter.
     #[must_use]
-    pub fn receivers(
-        &self,
-        notice: &Notice,
-        routes: &[Route],
-        fresh: bool,
-        know_of_storm: &BTreeSet<String>,
-    ) -> BTreeSet<String> {
-        let knows_enough = |name: &str| self.alarm.is_none() && know_of_storm.contains(name);
-        let routed = route::receivers(routes, notice).into_iter();
-        let routed = routed.filter(|name| fresh && !knows_enough(name));
-        routed
-            .map(str::to_owned)
-            .chain(self.told.keys().cloned())
-            .collect()
-    }
-
-    /// Who knows of the alarm, as long as it lasts.
-    #[must_use]
-    pub fn informed(&self) -> BTreeSet<String> {
-        let lasts = self.alarm.as_ref().is_some_and(|it| it.ended.is_none());
-        let told = self
-            .told
-            .iter()
-            .filter(|(_, told)| lasts && told.sent.firing);
-        told.map(|(name, _)| name.clone()).collect()
+    pub fn receivers(&self, notice: &Notice, routes: &[Route], fresh: bool) -> BTreeSet<String> {
+        let routed = route::receivers(routes, notice);
+        let routed = routed.into_iter().filter(|_| fresh).map(str::to_owned);
+        routed.chain(self.told.keys().cloned()).collect()
     }
 
     /// What is to be done for the receiver of that name by who handles the event `by`; a request is claimed

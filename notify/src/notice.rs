@@ -154,10 +154,7 @@ impl Notice {
                 text,
             }],
             question: None,
-            link: dashboard.map(|base| match alarm.trouble {
-                Trouble::Storm { .. } => format!("{base}/incidents?state=open"),
-                Trouble::Silent { .. } | Trouble::Forged { .. } => format!("{base}/admin"),
-            }),
+            link: dashboard.map(|base| format!("{base}/admin")),
             needs_people: alarm.ended.is_none(),
             helped: Vec::new(),
         }
@@ -230,18 +227,6 @@ fn in_words(alarm: &Alarm) -> (&'static str, String, String) {
             "forged",
             "Aegis: no decisions are forged any more".to_owned(),
             format!("it went on for {lasted}"),
-        ),
-        (Trouble::Storm { what, .. }, None) => (
-            "storm",
-            format!("Storm: {what}"),
-            "one root is likelier than many, so Aegis does nothing by itself until it is calm; what people \
-             ask for or approve is done. New incidents are not told one by one meanwhile"
-                .to_owned(),
-        ),
-        (Trouble::Storm { .. }, Some(lasted)) => (
-            "storm",
-            "Storm: over".to_owned(),
-            format!("it lasted for {lasted}; Aegis acts again, and what is still wrong is told"),
         ),
     }
 }

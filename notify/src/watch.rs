@@ -1,12 +1,11 @@
 //! The dead man's switch, both ways: parts of Aegis that fall silent are told, and as long as none does, a
-//! sign of life goes to somebody outside who notices when it ends. What policy says of a storm is told, too.
+//! sign of life goes to somebody outside who notices when it ends.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aegis_nats::kv::{self, HealthBoard};
 use aegis_nats::topology::{Durable, token};
-use aegis_nats::{Bus, Error as BusError, Service};
+use aegis_nats::{Bus, Error as BusError};
 use aegis_schemas::{Cluster, Timestamp};
 use reqwest::{Client, Url};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -18,9 +17,6 @@ use crate::ledger::Record;
 use crate::secret::Secret;
 use crate::station::{client, describe};
 use crate::{Config, Error, metrics};
-
-/// Under which name a storm is kept.
-const STORM: &str = "alarm.storm";
 
 /// When the last heartbeat of each cluster was, shared by replicas.
 pub(crate) struct Heartbeats(kv::Told);
@@ -107,9 +103,6 @@ impl Watch {
         loop {
             looks.tick().await;
             let well = self.look().await;
-            if let Err(error) = self.storm().await {
-                tracing::warn!(%error, "cannot tell whether there is a storm");
-            }
             let due = pinged.is_none_or(|at| at.elapsed() >= self.config.ping_every);
             if let Some(url) = self.ping_url.as_ref().filter(|_| due) {
                 pinged = Some(Instant::now());
@@ -151,49 +144,25 @@ impl Watch {
             found = Pulse::Unclear;
         }
         metrics::silent(part, matches!(found, Pulse::Silent(_)));
-        let next = |kept: Option<&Alarm>| Alarm::next(kept, part, found, now);
-        self.tell(&part.key(), next, now).await?;
+        self.tell(part, found, now).await?;
         Ok(found)
     }
 
-    /// Tells of a storm, and lets the desk know who knows of it. A policy that is silent says nothing of it:
-    /// then people are told of every incident.
-    async fn storm(&self) -> Result<(), BusError> {
-        let silence = self.config.silence;
-        let seen = self.board.of(&Service::Policy).await?;
-        let Some(seen) = seen.filter(|seen| seen.age <= silence) else {
-            self.desk.know_of_storm(BTreeSet::new());
-            return Ok(());
-        };
-        let said = seen.health.acts_left.and_then(|left| left.storm);
-        let now = now();
-        let next = |kept: Option<&Alarm>| Alarm::of_storm(kept, said.as_ref(), now, silence);
-        self.tell(STORM, next, now).await?;
-        let (record, ()) = self.desk.change(STORM, |_| ()).await?;
-        self.desk.know_of_storm(record.informed());
-        Ok(())
-    }
-
-    /// Keeps what is `next` after what is kept, and tells of it.
-    async fn tell(
-        &self,
-        key: &str,
-        next: impl Fn(Option<&Alarm>) -> Option<Alarm>,
-        now: Timestamp,
-    ) -> Result<(), BusError> {
+    async fn tell(&self, part: &Part, found: Pulse, now: Timestamp) -> Result<(), BusError> {
+        let key = part.key();
         let take = |record: &mut Record| {
-            if let Some(alarm) = next(record.alarm.as_ref()) {
+            if let Some(alarm) = Alarm::next(record.alarm.as_ref(), part, found, now) {
                 record.alarm = Some(alarm);
             }
         };
-        let (record, ()) = self.desk.change(key, take).await?;
+        let (record, ()) = self.desk.change(&key, take).await?;
         let occasion = Occasion {
             by: 0,
             at: now,
             fresh: true,
         };
         // What was not taken is tried at the next look.
-        self.desk.settle(key, &record, occasion).await?;
+        self.desk.settle(&key, &record, occasion).await?;
         Ok(())
     }
 

@@ -1,13 +1,11 @@
 //! What is known, whom it concerns, and when it is quiet: no server, no clock.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aegis_nats::kv::Storm;
 use aegis_notify::alarm::{Alarm, CALM, Part, Pulse, pulse};
 use aegis_notify::channel::{Answer, Channel};
 use aegis_notify::flapping::{Flapping, Unrest};
-use aegis_notify::ledger::{Due, Record, Told};
+use aegis_notify::ledger::{Due, Record};
 use aegis_notify::notice::Notice;
 use aegis_notify::route::{Route, When};
 use aegis_notify::{Config, Receiver};
@@ -321,88 +319,6 @@ fn silence_is_told_once_it_lasted_and_only_by_who_listened() {
     let ended = next(Some(&alarm), Pulse::Well).unwrap();
     assert_eq!(ended.ended, Some(at(100)));
     assert_eq!(next(Some(&ended), Pulse::Well), None);
-}
-
-#[test]
-fn a_storm_is_one_alarm_until_policy_has_said_for_a_while_that_there_is_none() {
-    let calm = Duration::from_secs(60);
-    let storm = |sick| Storm {
-        since: at(3),
-        workloads: Some((sick, 40)),
-        nodes: None,
-    };
-    let mut kept: Option<Alarm> = None;
-    for (said, now, lasts) in [
-        (None, 5, None),
-        (Some(storm(14)), 10, Some(true)),
-        // Another cluster's policy.
-        (None, 15, Some(true)),
-        (Some(storm(15)), 20, Some(true)),
-        (None, 79, Some(true)),
-        (None, 80, Some(false)),
-        (None, 200, Some(false)),
-        (Some(storm(14)), 300, Some(true)),
-    ] {
-        let next = Alarm::of_storm(kept.as_ref(), said.as_ref(), at(now), calm);
-        kept = next.or(kept);
-        let alarm = kept.as_ref();
-        assert_eq!(alarm.map(|alarm| alarm.ended.is_none()), lasts, "{now}");
-    }
-    let told = Notice::of_alarm("alarm.storm", &kept.unwrap(), Some("https://aegis.example"));
-    assert_eq!(told.headline, "Storm: 14 of 40 workloads got sick together");
-    let link = "https://aegis.example/incidents?state=open";
-    assert_eq!((told.since, told.link.as_deref()), (at(3), Some(link)));
-}
-
-#[test]
-fn who_knows_of_the_storm_is_told_of_no_new_incident() {
-    let route = |name: &str| Route {
-        receivers: vec![name.to_owned()],
-        ..Route::default()
-    };
-    let routes = [route("team"), route("on-call")];
-    let storm = Storm {
-        since: at(3),
-        workloads: None,
-        nodes: Some((3, 6)),
-    };
-    let mut alarm = Record {
-        alarm: Alarm::of_storm(None, Some(&storm), at(3), CALM),
-        ..Record::default()
-    };
-    let mut knows = Told::default();
-    knows.sent.firing = true;
-    alarm.told = [
-        ("on-call".to_owned(), knows),
-        ("team".to_owned(), Told::default()),
-    ]
-    .into();
-    let know = alarm.informed();
-    assert_eq!(know, BTreeSet::from(["on-call".to_owned()]));
-    let told = notice(&case(&[opened()]), at(9));
-    let names = |record: &Record| {
-        let names = record.receivers(&told, &routes, true, &know);
-        names.into_iter().collect::<Vec<_>>().join(" ")
-    };
-    let mut incident = Record {
-        case: Some(case(&[opened()])),
-        ..Record::default()
-    };
-    assert_eq!(
-        names(&incident),
-        "team",
-        "its route does not tell of alarms"
-    );
-    let before = ("on-call".to_owned(), Told::default());
-    incident.told = [before].into();
-    assert_eq!(names(&incident), "on-call team", "it was told before");
-    let other = Record {
-        alarm: alarm.alarm.clone(),
-        ..Record::default()
-    };
-    assert_eq!(names(&other), "on-call team", "alarms are told");
-    alarm.alarm.as_mut().unwrap().ended = Some(at(9));
-    assert!(alarm.informed().is_empty());
 }
 
 /// Of thousands of forgeries one event alone comes again to see whether it is over.

@@ -1,10 +1,8 @@
 //! The service on a real bus, with receivers over HTTP.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aegis_nats::kv::{ActsLeft, Health, HealthBoard, Storm};
+use aegis_nats::kv::{Health, HealthBoard};
 use aegis_nats::testing::TestServer;
 use aegis_nats::topology::Settings;
 use aegis_nats::{Bus, Service};
@@ -332,61 +330,6 @@ async fn forged_decisions_are_one_alarm() {
     let text = told.iter().map(|alert| alert.body.to_string());
     let text: String = text.collect();
     assert!(text.contains("no active key signed this"), "{text}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn in_a_storm_people_are_told_of_it_and_not_of_each_incident() {
-    let mut ground = Ground::new(&["alertmanager"]).await;
-    ground.config.dead_man = DeadMan {
-        silence: Duration::from_secs(3),
-        look_every: Duration::from_millis(100),
-        stages: Vec::new(),
-        ..DeadMan::default()
-    };
-    let policy = ground.server.bus(Service::Policy).await.unwrap();
-    let storms = Arc::new(AtomicBool::new(true));
-    let says = Arc::clone(&storms);
-    let _policy = tokio::spawn(async move {
-        let board = HealthBoard::new(&policy);
-        let storm = Storm {
-            since: Timestamp::from_millis(1_772_366_400_000),
-            workloads: Some((14, 40)),
-            nodes: None,
-        };
-        loop {
-            let left = ActsLeft {
-                storm: says.load(Ordering::Relaxed).then_some(storm),
-                ..ActsLeft::default()
-            };
-            let health = Health {
-                acts_left: Some(left),
-                ..Health::default()
-            };
-            board.write(health).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    });
-    let of = |found: &[Request], kind: &str| -> Vec<Request> {
-        let is_it = |request: &&Request| request.body["commonLabels"]["kind"] == kind;
-        found.iter().filter(is_it).cloned().collect()
-    };
-    let _notify = ground.notify().await;
-    let begun = |found: &[Request]| status(&of(found, "storm"), "firing") == 1;
-    ground.hook.until("/alertmanager", begun).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    ground.say(1, &opened()).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    storms.store(false, Ordering::Relaxed);
-    let over = |found: &[Request]| status(&of(found, "storm"), "resolved") == 1;
-    let told = ground.hook.until("/alertmanager", over).await;
-    assert!(of(&told, "crash_loop").is_empty(), "{told:?}");
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    // It lasts: who was not told of it is told now.
-    let restated = incident(IncidentPhase::Updated, Severity::Error);
-    ground.say(2, &restated).await;
-    let incident = |found: &[Request]| of(found, "crash_loop").len() == 1;
-    let told = ground.hook.until("/alertmanager", incident).await;
-    assert_eq!(of(&told, "storm").len(), 2, "{told:?}");
 }
 
 /// A refusal of what the executor did not believe.
