@@ -131,6 +131,8 @@ impl Cluster {
                 unread.drain(..=end);
             }
         }
+        // A chunk may hold more: where a server cuts is its own affair.
+        events.truncate(count);
         Ok(events)
     }
 
