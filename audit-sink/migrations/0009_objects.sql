@@ -11,9 +11,9 @@ CREATE TABLE views.object (
     owner    text,
     -- Null once it is gone.
     state    jsonb
-);
+-- Each statement of all objects says every row again: room for that beside the row.
+) WITH (fillfactor = 70);
 CREATE INDEX object_owner ON views.object (owner) WHERE owner IS NOT NULL;
-CREATE INDEX object_position ON views.object (cluster, position);
 
 -- Where statements of all objects began, and that they ended.
 CREATE TABLE views.object_sync (
@@ -22,7 +22,7 @@ CREATE TABLE views.object_sync (
     phase    text   NOT NULL,
     position bigint NOT NULL,
     idx      bigint NOT NULL,
-    PRIMARY KEY (cluster, round, phase)
+    PRIMARY KEY (cluster, round, phase, position)
 );
 
 -- Where the last whole statement began. What was said before it and not again is gone, and nothing that

@@ -31,7 +31,10 @@ const VIEWS: [(&str, &str); 15] = [
     ("clock", "stream"),
     ("sampled", "concat_ws(' ', workload, idx)"),
     ("object", "entity"),
-    ("object_sync", "concat_ws(' ', cluster, round, phase)"),
+    (
+        "object_sync",
+        "concat_ws(' ', cluster, round, phase, position)",
+    ),
 ];
 
 /// What a comparison found.

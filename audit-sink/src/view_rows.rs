@@ -76,9 +76,13 @@ impl Table {
             Self::Access => first_stays!("access"),
             Self::Sampled => first_stays!("sampled"),
             Self::Object => {
-                "INSERT INTO views.object
-                 SELECT * FROM jsonb_populate_recordset(NULL::views.object, $1::jsonb) o
-                 WHERE o.position >= views.object_floor(o.cluster)
+                "WITH said AS MATERIALIZED (
+                   SELECT * FROM jsonb_populate_recordset(NULL::views.object, $1::jsonb)),
+                 floors AS MATERIALIZED (
+                   SELECT cluster, views.object_floor(cluster) AS floor
+                   FROM (SELECT DISTINCT cluster FROM said) c)
+                 INSERT INTO views.object
+                 SELECT said.* FROM said JOIN floors USING (cluster) WHERE said.position >= floors.floor
                  ON CONFLICT (entity) DO UPDATE SET
                    position = excluded.position, idx = excluded.idx, at = excluded.at,
                    cluster = excluded.cluster, owner = excluded.owner, state = excluded.state
@@ -344,6 +348,7 @@ impl Here<'_> {
         vec![self.row(Table::Object, signal.entity.to_string(), row)]
     }
 
+    /// A statement that leaves pods out says nothing of what stands.
     fn sync(&self, of: &Entity, sync: &Sync) -> Vec<Row> {
         if !sync.kinds.contains(&EntityKind::Pod) {
             return Vec::new();
@@ -353,7 +358,7 @@ impl Here<'_> {
             "round": sync.round.to_string(),
             "phase": sync.phase,
         });
-        let key = format!("{}/{}/{:?}", of.cluster, sync.round, sync.phase);
+        let key = format!("{}/{}", of.cluster, self.idx);
         vec![self.row(Table::ObjectSync, key, row)]
     }
 

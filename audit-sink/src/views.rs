@@ -80,7 +80,8 @@ impl Changes {
                 .execute(&mut *connection)
                 .await?;
         }
-        if self.tables.contains_key(&Table::ObjectSync) {
+        let syncs = self.tables.get(&Table::ObjectSync);
+        if syncs.is_some_and(|syncs| syncs.values().any(ends)) {
             sweep(connection).await?;
         }
         self.write_statistics(connection).await?;
@@ -133,15 +134,23 @@ impl Changes {
     }
 }
 
+/// Whether a whole statement of all objects ends with it.
+fn ends(sync: &Row) -> bool {
+    sync.value["phase"] == "end"
+}
+
 /// What was not said again in a whole statement of all objects is gone.
 async fn sweep(connection: &mut PgConnection) -> Result<(), Error> {
-    for statement in [
-        "DELETE FROM views.object o USING (SELECT DISTINCT cluster FROM views.object_sync) s
-         WHERE o.cluster = s.cluster AND o.position < views.object_floor(s.cluster)",
-        "DELETE FROM views.object_sync s WHERE s.position < views.object_floor(s.cluster)",
-    ] {
-        sqlx::query(statement).execute(&mut *connection).await?;
-    }
+    sqlx::query(
+        "WITH floors AS MATERIALIZED (
+           SELECT cluster, views.object_floor(cluster) AS floor
+           FROM (SELECT DISTINCT cluster FROM views.object_sync) c),
+         swept AS (
+           DELETE FROM views.object o USING floors f WHERE o.cluster = f.cluster AND o.position < f.floor)
+         DELETE FROM views.object_sync s USING floors f WHERE s.cluster = f.cluster AND s.position < f.floor",
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::different::{Different, different};
 use super::frame::Frame;
 use super::oops::Oops;
-use super::owners::{Owner, owners};
+use super::owners::{Owners, owners};
 use super::past::Moment;
 use super::rows::{Act, Approval, Decision, Incident};
 use super::timeline::{Row, Timeline};
@@ -66,7 +66,7 @@ struct Shown {
     entries: Vec<Entry>,
     different: Vec<Different>,
     /// None on the page of a moment that is past: only how things stand now is kept.
-    owners: Vec<Owner>,
+    owners: Option<Owners>,
     /// When it was first said.
     first: Option<Timestamp>,
     noted: bool,
@@ -102,7 +102,7 @@ pub(super) async fn acts_of(
 fn count_tries(acts: &mut [Act]) {
     let mut tries: BTreeMap<(Option<String>, Option<String>), u32> = BTreeMap::new();
     for act in acts.iter_mut().filter(|act| act.undo_of.is_none()) {
-        let same = (act.action.clone(), act.entity.clone());
+        let same = (act.description.clone(), act.entity.clone());
         let tries = tries.entry(same).or_default();
         *tries += 1;
         act.tries = *tries;
@@ -131,8 +131,8 @@ pub(super) async fn page(
     let first: Option<First> = reading.read_one(FIRST, &of[..1]).await?;
     let entries = reading.read(ENTRIES, &of, ENTRIES_SHOWN).await?;
     let owners = match moment.past() {
-        Some(_) => Vec::new(),
-        None => owners(&mut reading, &incident).await?,
+        Some(_) => None,
+        None => Some(owners(&mut reading, &incident).await?),
     };
     let title = format!("{} of {}", incident.kind(), incident.thing().name());
     let frame = Frame::read(

@@ -14,14 +14,14 @@ use super::rows::Incident;
 use super::words::{Thing, When};
 use crate::store::Reading;
 
-/// Pods that are shown, sick ones first.
+/// Objects that are shown: workloads, then pods, sick ones first.
 const SHOWN: i64 = 100;
 /// Of the entities in `$1` those that stand, the owners of those that are pods, and the pods of all these.
 const STANDING: &str = "WITH named AS (SELECT jsonb_array_elements_text($1::jsonb) AS entity),
-      top AS (SELECT entity FROM named
+      top AS MATERIALIZED (SELECT entity FROM named
         UNION SELECT o.owner FROM views.object o JOIN named USING (entity) WHERE o.owner IS NOT NULL),
-      found AS (SELECT o.* FROM views.object o JOIN top USING (entity)
-        UNION SELECT o.* FROM views.object o JOIN top ON top.entity = o.owner)
+      found AS (SELECT o.* FROM views.object o JOIN top USING (entity) WHERE o.owner IS NULL
+        UNION ALL SELECT o.* FROM views.object o JOIN top ON top.entity = o.owner)
     SELECT entity, owner, idx, at, state FROM found WHERE state IS NOT NULL
     ORDER BY owner IS NOT NULL, (state->>'ready') <> 'false', entity";
 
@@ -33,6 +33,14 @@ struct Standing {
     idx: i64,
     at: Timestamp,
     state: Value,
+}
+
+/// What an incident is about, and who owns it.
+#[derive(Debug)]
+pub(super) struct Owners {
+    pub(super) all: Vec<Owner>,
+    /// Whether there is more than is shown.
+    pub(super) cut: bool,
 }
 
 /// A workload with what it owns.
@@ -72,12 +80,15 @@ pub(super) struct OfPod {
 pub(super) async fn owners(
     reading: &mut Reading,
     incident: &Incident,
-) -> Result<Vec<Owner>, sqlx::Error> {
+) -> Result<Owners, sqlx::Error> {
     let mut named: BTreeSet<String> = incident.affected.iter().map(Entity::to_string).collect();
     named.insert(incident.entity.clone());
     let asked = serde_json::to_string(&named).unwrap_or_default();
     let found: Vec<Standing> = reading.read(STANDING, &[Some(asked)], SHOWN).await?;
-    Ok(tree(found))
+    Ok(Owners {
+        cut: i64::try_from(found.len()).is_ok_and(|found| found == SHOWN),
+        all: tree(found),
+    })
 }
 
 /// Each workload with its revisions, each of these with its pods.

@@ -128,7 +128,6 @@ pub(super) struct Act {
     pub(super) idx: i64,
     pub(super) incident: Option<String>,
     pub(super) actor: String,
-    pub(super) action: Option<String>,
     pub(super) description: Option<String>,
     pub(super) entity: Option<String>,
     pub(super) decided_at: Timestamp,

@@ -45,8 +45,8 @@ pub(crate) async fn run(
             result = once(&shared, &target, &http) => result,
         };
         match result {
-            Ok(result) => {
-                metrics::scraped(&target.name, result);
+            Ok(scraped) => {
+                metrics::scraped(&target.name, scraped.label());
                 if !well {
                     tracing::info!(target = target.name, "the target answers again");
                 }
@@ -69,12 +69,23 @@ pub(crate) async fn run(
     }
 }
 
-/// One page; tells what became of it.
-async fn once(
-    shared: &Shared,
-    target: &Target,
-    http: &reqwest::Client,
-) -> Result<&'static str, String> {
+/// What became of a page.
+enum Scraped {
+    Stored,
+    Dropped,
+}
+
+impl Scraped {
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// Scrapes one page.
+async fn once(shared: &Shared, target: &Target, http: &reqwest::Client) -> Result<Scraped, String> {
     let begun = Instant::now();
     let at = now();
     let request = http
@@ -83,10 +94,6 @@ async fn once(
     let page = fetch::text(request, target.interval.min(PATIENCE), MAX_PAGE)
         .await
         .map_err(|error| error.to_string())?;
-    // A page may take long, or this process have stood still: another one scrapes by now.
-    if !shared.is_active() {
-        return Ok("dropped");
-    }
     let exposed = exposition::parse(&page).map_err(|error| error.to_string())?;
     let oldest = at - shared.config.max_sample_age;
     let newest = at + shared.config.max_sample_ahead;
@@ -99,6 +106,10 @@ async fn once(
     metrics::samples(From::Scrape, "stale", all - samples.len());
     let count = samples.len();
     let source = format!("scrape/{}", target.name);
+    // A page may take long, or this process have stood still: another one scrapes by now.
+    if !shared.is_active() {
+        return Ok(Scraped::Dropped);
+    }
     let (batches, calls) = shared.map(From::Scrape, &source, samples, at);
     let stored = async {
         shared.outbox.batches(batches, at, None).await?;
@@ -108,7 +119,7 @@ async fn once(
     shared.lives.delivered(&source, at);
     metrics::samples(From::Scrape, "taken", count);
     metrics::scrape_took(&target.name, begun.elapsed().as_secs_f64());
-    Ok("stored")
+    Ok(Scraped::Stored)
 }
 
 fn sample(target: &Target, at: Timestamp, exposed: exposition::Exposed) -> Sample {
