@@ -59,3 +59,46 @@ impl Api {
         Ok(answer.error_for_status()?.json().await?)
     }
 }
+
+/// Somebody whom [`crate::Stack::person`] made, signed in at the dashboard without a browser.
+pub struct Visitor {
+    client: Client,
+    home: String,
+    cookie: String,
+}
+
+impl Visitor {
+    /// Signs in by the form.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not answer or refuses.
+    pub async fn sign_in(gateway: &str, name: &str) -> Result<Self> {
+        let once = reqwest::redirect::Policy::none();
+        let client = Client::builder().redirect(once).build()?;
+        let password = PASSWORD.replace(' ', "+");
+        let asked = client
+            .post(format!("{gateway}/sign-in"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("name={name}&password={password}"));
+        let answer = asked.send().await?.error_for_status()?;
+        let cookie = answer.headers().get("set-cookie").context("a session")?;
+        let cookie = cookie.to_str()?.split(';').next().unwrap_or_default();
+        Ok(Self {
+            home: gateway.to_owned(),
+            cookie: cookie.to_owned(),
+            client,
+        })
+    }
+
+    /// The page at a path.
+    ///
+    /// # Errors
+    ///
+    /// When the gateway does not answer or refuses.
+    pub async fn page(&self, path: &str) -> Result<String> {
+        let asked = self.client.get(format!("{}{path}", self.home));
+        let answer = asked.header("cookie", &self.cookie).send().await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+}

@@ -21,7 +21,7 @@ mod stack;
 mod watch;
 mod witness;
 
-pub use api::Api;
+pub use api::{Api, Visitor};
 pub use browser::{Browser, Look};
 pub use clock::Clock;
 pub use collector::{Collector, Span};

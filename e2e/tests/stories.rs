@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aegis_e2e::{Api, ControlPlane, Entry, Options, PASSWORD, Stack, Watch};
+use aegis_e2e::{Api, ControlPlane, Entry, Options, Stack, Visitor, Watch};
 use aegis_schemas::{
     AccessOutcome, Action, AssessmentVerdict, CauseKind, Event, FailureKind, Incident,
     OutcomePhase, PreImage, Verdict, Warrant,
@@ -93,7 +93,10 @@ async fn high_cpu_is_scaled_out() {
         AssessmentVerdict::Verified
     );
     prove(&stack, &[&warrant]).await;
-    let page = page_of(&stack, &opened).await;
+    stack.person("eve", &["auditor"]).await.unwrap();
+    let path = format!("/incidents/{}", opened.incident);
+    let eve = Visitor::sign_in(&stack.gateway(), "eve").await.unwrap();
+    let page = eve.page(&path).await.unwrap();
     let different = page.split("What was different").nth(1).unwrap();
     let table = different.split("</table>").next().unwrap();
     assert!(
@@ -101,25 +104,6 @@ async fn high_cpu_is_scaled_out() {
         "{table}"
     );
     stack.stop().await;
-}
-
-/// The page of an incident, as the dashboard shows it to whoever is signed in.
-async fn page_of(stack: &Stack, incident: &Incident) -> String {
-    stack.person("eve", &["auditor"]).await.unwrap();
-    let once = reqwest::redirect::Policy::none();
-    let client = reqwest::Client::builder().redirect(once).build().unwrap();
-    let (home, password) = (stack.gateway(), PASSWORD.replace(' ', "+"));
-    let asked = client
-        .post(format!("{home}/sign-in"))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(format!("name=eve&password={password}"));
-    let answer = asked.send().await.unwrap();
-    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
-    let asked = client
-        .get(format!("{home}/incidents/{}", incident.incident))
-        .header("cookie", cookie.split(';').next().unwrap());
-    let answer = asked.send().await.unwrap().error_for_status().unwrap();
-    answer.text().await.unwrap()
 }
 
 /// The scenario on a real control plane; `None` on a machine that cannot have one.

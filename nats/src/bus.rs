@@ -288,6 +288,15 @@ impl Bus {
             .unwrap_or_else(PoisonError::into_inner) = Some(left);
     }
 
+    /// The lease went to another process: what this one knew of acts is old.
+    pub(crate) fn forget_acts_left(&self) {
+        *self
+            .0
+            .acts_left
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(crate) fn acts_left(&self) -> Option<ActsLeft> {
         *self
             .0

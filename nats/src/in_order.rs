@@ -68,6 +68,7 @@ pub async fn run<C: Core>(
         };
         let tenure = Tenure::new(bus, producer.clone(), &options, lease.hold(), &stop);
         let ended = tenure.serve(core.clone(), &mut observe).await;
+        bus.forget_acts_left();
         lease.release().await;
         match ended? {
             Ended::Stopped => return Ok(()),

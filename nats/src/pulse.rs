@@ -29,6 +29,7 @@ pub async fn run(bus: &Bus, settings: &Settings, every: Duration, stop: Cancella
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let said = match measure(bus, &own, &mut behind).await {
+            Ok(health) if knows_less(bus, &board, &health, every).await => Ok(()),
             Ok(health) => board.write(health).await,
             Err(error) => Err(error),
         };
@@ -36,6 +37,14 @@ pub async fn run(bus: &Bus, settings: &Settings, every: Duration, stop: Cancella
             tracing::warn!(%error, service = %bus.service(), "cannot say how far it is behind");
         }
     }
+}
+
+/// Whether another process of the service said lately what this one, which stands by, cannot know: its word
+/// would be hidden.
+async fn knows_less(bus: &Bus, board: &HealthBoard, health: &Health, every: Duration) -> bool {
+    let kept = board.of(bus.service()).await.ok().flatten();
+    let kept = kept.filter(|seen| seen.age < every * 3);
+    health.acts_left.is_none() && kept.is_some_and(|seen| seen.health.acts_left.is_some())
 }
 
 async fn measure(

@@ -32,7 +32,7 @@ impl Core {
         }
         let dossier = Dossier::updated(before, incident, now);
         self.state.dossiers.insert(id, dossier);
-        self.state.storms.note(incident, &self.state.world);
+        self.state.storms.note(incident, &self.state.world, now);
         self.watch_for_storm();
         self.consider(turn, id);
     }

@@ -1,43 +1,52 @@
 //! Whether so much goes wrong at once that no act on one workload is the answer.
 //!
-//! Counted are workloads that got sick within a short time, each the root of its own incident, well again
-//! or not, and nodes that are not ready any more. What another root explains by now does not count. A storm
-//! begins where either is more than its share. It is over once what got sick in it and still is, and what
-//! is not ready, have been below half of that for a while. Workloads that policy does not know do not
-//! count: nothing is done to them anyway.
+//! Counted are workloads that fell sick within a short time, each the root of its own incident, well again
+//! or not, and nodes that are not ready any more. What was never well did not fall, and what another root
+//! explains by now does not count (an incident names at most twenty that it explains; more of them count). A
+//! storm begins where either is more than its share. It is over once what fell in it and is sick still, and
+//! what is not ready, have been below half of that for a while, and nothing new makes one. Workloads that
+//! policy does not know do not count: nothing is done to them anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use aegis_schemas::{Entity, Incident, IncidentId, Timestamp};
+use aegis_schemas::{Entity, Incident, IncidentId, IncidentPhase, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::dossier::Dossier;
 use crate::rules::StormLimits;
 use crate::world::World;
 
+/// Where nobody looked for longer, nobody knows that it was calm.
+const UNSEEN: Duration = Duration::from_secs(60);
+
 /// A storm that lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Storm {
     /// Since when, stream time.
     pub since: Timestamp,
-    /// How many workloads got sick together at its worst, and of how many; none if they made no storm.
+    /// How many workloads fell sick together at its worst, and of how many; none if they made no storm.
     pub workloads: Option<(u32, u32)>,
     /// How many nodes were not ready at its worst, and of how many; none if they made no storm.
     pub nodes: Option<(u32, u32)>,
     /// Since when it has been below half; none while it is not.
     calm: Option<Timestamp>,
+    /// When was looked last.
+    looked: Timestamp,
 }
 
-/// Who got sick of late, and the storm, while one lasts.
+/// Who fell sick of late, and the storm, while one lasts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Storms {
     pub(crate) lasting: Option<Storm>,
-    /// By root; as many as there are workloads at most, for as long as they count.
+    /// By root, for as long as they count.
     fallen: BTreeMap<Entity, Fallen>,
+    /// Who fell in the storm that lasts.
+    struck: BTreeSet<Entity>,
 }
 
-/// A workload that got sick.
+/// A workload that fell sick.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Fallen {
     at: Timestamp,
@@ -48,9 +57,9 @@ struct Fallen {
 /// How much is wrong.
 #[derive(Clone, Copy)]
 struct Gauge {
-    /// How many got sick of late.
+    /// How many fell sick of late.
     sick: u32,
-    /// How many of those that got sick since the storm began are so still.
+    /// How many of those that fell in the storm are sick still.
     still: u32,
     of: u32,
     /// From how many on it is a storm.
@@ -91,11 +100,17 @@ impl Gauge {
 }
 
 impl Storms {
-    /// Notes who got sick, and whom the incident's root explains.
-    pub(crate) fn note(&mut self, incident: &Incident, world: &World) {
-        let (root, at) = (&incident.entity, incident.opened);
+    /// Notes who fell sick, and whom the incident's root explains.
+    pub(crate) fn note(&mut self, incident: &Incident, world: &World, now: Timestamp) {
+        let root = &incident.entity;
+        // One that comes back was opened long ago, and falls now.
+        let at = match incident.phase {
+            IncidentPhase::Opened => now,
+            IncidentPhase::Updated | IncidentPhase::Resolved => incident.opened,
+        };
         let fallen = self.fallen.get(root);
-        if fallen.is_none_or(|fallen| fallen.at < at) && world.workloads.contains_key(root) {
+        let known = world.workloads.get(root);
+        if known.is_some_and(|known| known.was_well) && fallen.is_none_or(|fallen| fallen.at < at) {
             let explained = false;
             self.fallen.insert(root.clone(), Fallen { at, explained });
         }
@@ -118,16 +133,11 @@ impl Storms {
         let is_known = |root: &Entity| world.workloads.contains_key(root);
         self.fallen
             .retain(|root, fallen| fallen.at > recent && is_known(root));
-        let open = |after: Timestamp| {
-            let incidents = dossiers.values().map(|dossier| &dossier.incident);
-            let roots = incidents.filter(move |incident| incident.opened > after);
-            let roots = roots.map(|incident| &incident.entity);
-            roots.filter(|root| is_known(root))
-        };
-        let over = self.fallen.iter().filter(|(_, fallen)| !fallen.explained);
-        let sick: BTreeSet<&Entity> = over.map(|(root, _)| root).chain(open(recent)).collect();
-        let since = self.lasting.map_or(now, |storm| storm.since);
-        let still: BTreeSet<&Entity> = open(since - limits.within.0).collect();
+        self.struck.retain(is_known);
+        let sick = self.fallen.iter().filter(|(_, fallen)| !fallen.explained);
+        let sick: Vec<&Entity> = sick.map(|(root, _)| root).collect();
+        let open = dossiers.values().map(|dossier| &dossier.incident.entity);
+        let still: BTreeSet<&Entity> = open.filter(|root| self.struck.contains(*root)).collect();
         let workloads = Gauge::new(
             (sick.len(), still.len()),
             world.workloads.len(),
@@ -142,6 +152,11 @@ impl Storms {
             limits.nodes_percent,
         );
         self.lasting = Storm::follow(self.lasting, workloads, nodes, limits, now);
+        if self.lasting.is_some() {
+            self.struck.extend(sick.into_iter().cloned());
+        } else {
+            self.struck.clear();
+        }
     }
 }
 
@@ -161,18 +176,18 @@ impl Storm {
                 workloads: None,
                 nodes: None,
                 calm: None,
+                looked: now,
             })
         })?;
         storm.workloads = workloads.worst(storm.workloads);
         storm.nodes = nodes.worst(storm.nodes);
-        // Counted from when it was first seen to be calm: where nobody looked nobody knows.
-        let is_calm = workloads.is_calm() && nodes.is_calm();
-        storm.calm = is_calm.then(|| storm.calm.unwrap_or(now));
-        (storm.ends(limits, now) > now || !is_calm).then_some(storm)
-    }
-
-    /// When it is over at the earliest.
-    pub(crate) fn ends(&self, limits: &StormLimits, now: Timestamp) -> Timestamp {
-        self.calm.unwrap_or(now) + limits.over_after.0
+        let is_calm = !begins && workloads.is_calm() && nodes.is_calm();
+        let seen = storm.calm.filter(|_| now.since(storm.looked) <= UNSEEN);
+        storm.calm = is_calm.then(|| seen.unwrap_or(now));
+        storm.looked = now;
+        let is_over = storm
+            .calm
+            .is_some_and(|calm| now.since(calm) >= limits.over_after.0);
+        (!is_over).then_some(storm)
     }
 }

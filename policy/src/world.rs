@@ -24,10 +24,14 @@ pub(crate) struct Workload {
     pub(crate) ready_of: BTreeMap<String, i32>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) deleting: bool,
+    /// Whether all that it wants was ready once: what never was has not fallen sick.
+    #[serde(default)]
+    pub(crate) was_well: bool,
 }
 
 impl Workload {
-    fn of(state: &WorkloadState) -> Self {
+    fn of(state: &WorkloadState, before: Option<&Self>) -> Self {
+        let is_well = state.replicas > 0 && state.ready >= state.replicas;
         Self {
             uid: state.uid.clone(),
             generation: state.generation,
@@ -41,6 +45,7 @@ impl Workload {
                 .collect(),
             tags: tags(&state.labels, &state.annotations),
             deleting: state.deleting,
+            was_well: is_well || before.is_some_and(|before| before.was_well),
         }
     }
 
@@ -95,12 +100,8 @@ impl World {
         }
         match &signal.body {
             SignalBody::Workload(state) => {
-                put(
-                    &mut self.workloads,
-                    MAX_WORKLOADS,
-                    entity,
-                    Workload::of(state),
-                );
+                let workload = Workload::of(state, self.workloads.get(entity));
+                put(&mut self.workloads, MAX_WORKLOADS, entity, workload);
             }
             SignalBody::Pod(state) => put(&mut self.pods, MAX_PODS, entity, Pod::of(state)),
             // One that has never been ready is about to join, and no failure.

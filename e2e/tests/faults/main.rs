@@ -10,6 +10,7 @@ mod clocks;
 mod damage;
 mod full;
 mod standing_still;
+mod storm;
 mod thousands;
 
 use std::time::Duration;

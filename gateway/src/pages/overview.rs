@@ -52,9 +52,11 @@ impl Overview {
         })
     }
 
-    /// The storm that lasts, if policy says one, and since when.
+    /// The storm that lasts, if policy says one, and since when. One that is silent or reads what is old knows
+    /// none.
     fn storm(&self) -> Option<(Storm, When)> {
-        let storm = self.stages.iter().find_map(Stage::acts_left)?.storm?;
+        let mut stages = self.stages.iter().filter(|stage| stage.well);
+        let storm = stages.find_map(Stage::acts_left)?.storm?;
         let since = i128::from(storm.since.as_nanos());
         let since = jiff::Timestamp::from_nanosecond(since).ok()?;
         Some((storm, When(since)))

@@ -31,7 +31,7 @@ pub struct ActsLeft {
 pub struct Storm {
     /// Since when, stream time.
     pub since: Timestamp,
-    /// How many workloads got sick together at its worst, and of how many; none if they made no storm.
+    /// How many workloads fell sick together at its worst, and of how many; none if they made no storm.
     pub workloads: Option<(u32, u32)>,
     /// How many nodes were not ready at its worst, and of how many; none if they made no storm.
     pub nodes: Option<(u32, u32)>,
@@ -40,7 +40,7 @@ pub struct Storm {
 impl fmt::Display for Storm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((sick, of)) = self.workloads {
-            write!(f, "{sick} of {of} workloads got sick together")?;
+            write!(f, "{sick} of {of} workloads fell sick together")?;
         }
         if self.workloads.is_some() && self.nodes.is_some() {
             f.write_str(", ")?;
@@ -172,12 +172,12 @@ mod tests {
     fn a_storm_is_said_with_what_made_it_one() {
         let (workloads, nodes) = (Some((14, 40)), Some((3, 6)));
         for (workloads, nodes, said) in [
-            (workloads, None, "14 of 40 workloads got sick together"),
+            (workloads, None, "14 of 40 workloads fell sick together"),
             (None, nodes, "3 of 6 nodes were not ready"),
             (
                 workloads,
                 nodes,
-                "14 of 40 workloads got sick together, 3 of 6 nodes were not ready",
+                "14 of 40 workloads fell sick together, 3 of 6 nodes were not ready",
             ),
         ] {
             let storm = Storm {

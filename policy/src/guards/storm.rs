@@ -1,5 +1,5 @@
 //! In a storm Aegis does nothing by itself: acts on single workloads would add to what nobody understands
-//! yet. People are called; what they want or approve goes on, and so do undos.
+//! yet. It asks; what people want or approve goes on, and so do undos.
 
 use super::words;
 use crate::judge::{Case, View};
@@ -14,23 +14,22 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
     let storm = view.state.storms.lasting.as_ref()?;
     let limits = &view.settings().storm;
     let flip = format!(
-        "a person acts, or wait until it has been below half for {}",
+        "approve it, or wait until it has been below half for {}",
         words(limits.over_after.0)
     );
     let text = format!("storm: {}", what(storm, limits));
-    let end = storm.ends(limits, view.now);
-    Some(Objection::new(Effect::Escalate, "storm", text, flip).until(end))
+    Some(Objection::new(Effect::Ask, "storm", text, flip))
 }
 
 /// What made it one, at its worst.
 fn what(storm: &Storm, limits: &StormLimits) -> String {
     let workloads = storm.workloads.map(|(sick, of)| {
         let within = words(limits.within.0);
-        format!("{sick} of {of} workloads got sick within {within}")
+        format!("{sick} of {of} workloads fell sick within {within}")
     });
     let nodes = storm
         .nodes
-        .map(|(sick, of)| format!("{sick} of {of} nodes are not ready"));
+        .map(|(sick, of)| format!("{sick} of {of} nodes were not ready"));
     let all: Vec<String> = workloads.into_iter().chain(nodes).collect();
     all.join(" and ")
 }
