@@ -1,6 +1,7 @@
 //! The connection.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,25 @@ struct Inner {
     service: Service,
     id_key: Zeroizing<[u8; 32]>,
     acts_left: Mutex<Option<ActsLeft>>,
+    /// Cores that need a lease, and those that have it.
+    cores: Arc<AtomicUsize>,
+    cores_at_work: Arc<AtomicUsize>,
+}
+
+/// One that is counted for as long as this lives.
+pub(crate) struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn by(counter: &Arc<AtomicUsize>) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(counter))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl std::fmt::Debug for Bus {
@@ -176,6 +196,8 @@ impl Bus {
             service,
             id_key,
             acts_left: Mutex::default(),
+            cores: Arc::default(),
+            cores_at_work: Arc::default(),
         })))
     }
 
@@ -295,6 +317,22 @@ impl Bus {
             .acts_left
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Counts a core that needs a lease.
+    pub(crate) fn has_core(&self) -> Counted {
+        Counted::by(&self.0.cores)
+    }
+
+    /// Counts a core that has its lease.
+    pub(crate) fn has_core_at_work(&self) -> Counted {
+        Counted::by(&self.0.cores_at_work)
+    }
+
+    /// Whether others have the leases of all cores of this process.
+    pub(crate) fn stands_by(&self) -> bool {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        count(&self.0.cores) > 0 && count(&self.0.cores_at_work) == 0
     }
 
     pub(crate) fn acts_left(&self) -> Option<ActsLeft> {

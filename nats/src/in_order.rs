@@ -62,12 +62,15 @@ pub async fn run<C: Core>(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let producer = core.producer();
+    let _core = bus.has_core();
     loop {
         let Some(lease) = Lease::acquire(bus, &producer, &stop).await? else {
             return Ok(());
         };
         let tenure = Tenure::new(bus, producer.clone(), &options, lease.hold(), &stop);
+        let at_work = bus.has_core_at_work();
         let ended = tenure.serve(core.clone(), &mut observe).await;
+        drop(at_work);
         bus.forget_acts_left();
         lease.release().await;
         match ended? {

@@ -17,7 +17,7 @@ use crate::{Bus, Error};
 pub const EVERY: Duration = Duration::from_secs(5);
 
 /// Says every `every` how the service of `bus` is, until `stop`: how long the oldest message of its consumers has waited,
-/// and which share of a stream that is. One without consumers only says that it lives.
+/// and which share of a stream that is. One without consumers only says that it lives, one that stands by says nothing.
 pub async fn run(bus: &Bus, settings: &Settings, every: Duration, stop: CancellationToken) {
     let board = HealthBoard::new(bus);
     let own: Vec<Durable> = Durable::all(settings)
@@ -28,8 +28,11 @@ pub async fn run(bus: &Bus, settings: &Settings, every: Duration, stop: Cancella
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        // It would hide what the one at work says.
+        if bus.stands_by() {
+            continue;
+        }
         let said = match measure(bus, &own, &mut behind).await {
-            Ok(health) if knows_less(bus, &board, &health, every).await => Ok(()),
             Ok(health) => board.write(health).await,
             Err(error) => Err(error),
         };
@@ -37,14 +40,6 @@ pub async fn run(bus: &Bus, settings: &Settings, every: Duration, stop: Cancella
             tracing::warn!(%error, service = %bus.service(), "cannot say how far it is behind");
         }
     }
-}
-
-/// Whether another process of the service said lately what this one, which stands by, cannot know: its word
-/// would be hidden.
-async fn knows_less(bus: &Bus, board: &HealthBoard, health: &Health, every: Duration) -> bool {
-    let kept = board.of(bus.service()).await.ok().flatten();
-    let kept = kept.filter(|seen| seen.age < every * 3);
-    health.acts_left.is_none() && kept.is_some_and(|seen| seen.health.acts_left.is_some())
 }
 
 async fn measure(

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aegis_nats::in_order::{Options, run};
+use aegis_nats::kv::{ActsLeft, HealthBoard};
 use aegis_nats::provision::provision;
 use aegis_nats::testing::TestServer;
 use aegis_nats::topology::{Durable, declaration};
-use aegis_nats::{Bus, Error, Options as Connect, Service, retire};
+use aegis_nats::{Bus, Error, Options as Connect, Service, pulse, retire};
 use aegis_schemas::pipeline::{Core, Emitter, Input, Origin, Output};
 use aegis_schemas::{Anomaly, AnomalyPhase, EpisodeId, Event, Stream, Subject, Timestamp};
 use futures::StreamExt;
@@ -510,4 +511,58 @@ async fn a_core_refuses_a_stream_that_lost_messages_or_is_an_older_copy() {
         let command = "`aegis provision --new-epoch AEGIS_EVENTS`";
         assert!(refused.contains(command), "{refused}");
     }
+}
+
+/// A process with a core and a pulse; at work it says that so many acts are left.
+async fn beating(server: &TestServer, left: u32, stop: &CancellationToken) {
+    let bus = server.bus(Service::Detector).await.unwrap();
+    let (beats, settings, until) = (bus.clone(), server.settings().clone(), stop.clone());
+    tokio::spawn(async move { pulse::run(&beats, &settings, BEAT, until).await });
+    let (says, until) = (bus.clone(), stop.clone());
+    tokio::spawn(async move {
+        let observe = move |_: &Sum, _: &Input, _: &[Output]| {
+            says.say_acts_left(ActsLeft {
+                rate: (left, left),
+                ..ActsLeft::default()
+            });
+        };
+        let options = Options::new(Durable::incidents(&cluster()));
+        run(&bus, Sum::default(), options, observe, until).await
+    });
+}
+
+const BEAT: Duration = Duration::from_millis(20);
+
+#[tokio::test]
+async fn who_stands_by_hides_nothing_of_what_is_said_at_work() {
+    let server = TestServer::start().await.unwrap();
+    let ingest = server.bus(Service::Ingest).await.unwrap();
+    let board = HealthBoard::new(&server.bus(Service::Gateway).await.unwrap());
+    let said = async || {
+        let seen = board.of(&Service::Detector).await.unwrap();
+        seen.and_then(|seen| seen.health.acts_left)
+            .map(|left| left.rate.0)
+    };
+    let until_said = async |wanted: u32| {
+        for _ in 0..500 {
+            if said().await == Some(wanted) {
+                return;
+            }
+            tokio::time::sleep(BEAT).await;
+        }
+        panic!("{wanted} is not said, but {:?}", said().await);
+    };
+    let (first, second) = (CancellationToken::new(), CancellationToken::new());
+    beating(&server, 1, &first).await;
+    send(&ingest, 1..2).await;
+    until_said(1).await;
+    beating(&server, 2, &second).await;
+    for _ in 0..50 {
+        assert_eq!(said().await, Some(1));
+        tokio::time::sleep(BEAT / 2).await;
+    }
+    first.cancel();
+    send(&ingest, 2..3).await;
+    until_said(2).await;
+    second.cancel();
 }
