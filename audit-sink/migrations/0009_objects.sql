@@ -30,6 +30,7 @@ CREATE TABLE views.object_sync (
 CREATE FUNCTION views.object_floor(whose text) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT coalesce(max(b.position), 0) FROM views.object_sync b
     JOIN views.object_sync e ON e.cluster = b.cluster AND e.round = b.round AND e.phase = 'end'
+      AND e.position > b.position
     WHERE b.cluster = whose AND b.phase = 'begin'
 $$;
 REVOKE ALL ON FUNCTION views.object_floor(text) FROM PUBLIC;

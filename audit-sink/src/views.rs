@@ -80,8 +80,8 @@ impl Changes {
                 .execute(&mut *connection)
                 .await?;
         }
-        let syncs = self.tables.get(&Table::ObjectSync);
-        if syncs.is_some_and(|syncs| syncs.values().any(ends)) {
+        // Also at a beginning, which may be on record after its end.
+        if self.tables.contains_key(&Table::ObjectSync) {
             sweep(connection).await?;
         }
         self.write_statistics(connection).await?;
@@ -132,11 +132,6 @@ impl Changes {
         .await?;
         Ok(())
     }
-}
-
-/// Whether a whole statement of all objects ends with it.
-fn ends(sync: &Row) -> bool {
-    sync.value["phase"] == "end"
 }
 
 /// What was not said again in a whole statement of all objects is gone.

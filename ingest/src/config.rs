@@ -124,6 +124,9 @@ impl Default for Backfill {
     }
 }
 
+/// Others take a minute without a heartbeat for a time in which nobody looked.
+const MAX_HEARTBEAT: Duration = Duration::from_secs(30);
+
 impl Config {
     /// What is wrong with it, a sentence each.
     #[must_use]
@@ -136,6 +139,9 @@ impl Config {
             if length < Duration::from_millis(100) {
                 faults.push(format!("`{name}` must be at least 100ms"));
             }
+        }
+        if self.heartbeat > MAX_HEARTBEAT {
+            faults.push("`heartbeat` must be at most 30s: time passes with it".to_owned());
         }
         let mut names: Vec<&str> = self.scrape.iter().map(|one| one.name.as_str()).collect();
         names.sort_unstable();

@@ -28,11 +28,9 @@ pub async fn run(bus: &Bus, settings: &Settings, every: Duration, stop: Cancella
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        // It would hide what the one at work says.
-        if bus.stands_by() {
-            continue;
-        }
         let said = match measure(bus, &own, &mut behind).await {
+            // It would hide what the one at work says.
+            Ok(_) if bus.stands_by() => Ok(()),
             Ok(health) => board.write(health).await,
             Err(error) => Err(error),
         };

@@ -25,13 +25,17 @@ pub(crate) struct Dossier {
     pub(crate) recheck: Option<Timestamp>,
     /// Proposals that were rejected or timed out: they are not asked again.
     pub(crate) refused: BTreeSet<Digest>,
+    /// Those of them that a person rejected: they are not done without asking either, once nothing asks any
+    /// more.
+    #[serde(default)]
+    pub(crate) rejected: BTreeSet<Digest>,
 }
 
 impl Dossier {
     /// A new one, or the old one with what is known now.
     pub(crate) fn updated(before: Option<Self>, incident: &Incident, now: Timestamp) -> Self {
-        let (said, recheck, refused) = before.map_or_else(Default::default, |before| {
-            (before.said, before.recheck, before.refused)
+        let (said, recheck, refused, rejected) = before.map_or_else(Default::default, |before| {
+            (before.said, before.recheck, before.refused, before.rejected)
         });
         let mut kept = Incident {
             affected: Vec::new(),
@@ -53,6 +57,7 @@ impl Dossier {
             said,
             recheck,
             refused,
+            rejected,
         }
     }
 
@@ -74,6 +79,14 @@ impl Dossier {
     pub(crate) fn refuse(&mut self, proposal: Digest) {
         if self.refused.len() < MAX_REFUSED {
             self.refused.insert(proposal);
+        }
+    }
+
+    /// Remembers that a person said no.
+    pub(crate) fn reject(&mut self, proposal: Digest) {
+        self.refuse(proposal);
+        if self.rejected.len() < MAX_REFUSED {
+            self.rejected.insert(proposal);
         }
     }
 }

@@ -32,7 +32,7 @@ impl Core {
         }
         let dossier = Dossier::updated(before, incident, now);
         self.state.dossiers.insert(id, dossier);
-        self.state.storms.note(incident, &self.state.world, now);
+        self.state.storms.note(incident, &self.state.world);
         self.watch_for_storm();
         self.consider(turn, id);
     }
@@ -74,6 +74,10 @@ impl Core {
         let policy = self.rules.digest();
         let digest = proposals::digest(&best.action, &best.target, policy);
         if ruling.verdict().is_none() {
+            // What asked may have passed, a storm for one; the no stands while the incident lasts.
+            if dossier.rejected.contains(&digest) {
+                return;
+            }
             match self.grant(turn, granted(id, dossier, best, &ruling)) {
                 Ok(()) => {
                     // The next word is news again: the act may fail.

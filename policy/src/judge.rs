@@ -78,18 +78,21 @@ impl Ruling {
         (!flips.is_empty()).then(|| flips.join("; and "))
     }
 
-    /// When the last objection ends, if all of them end by themselves.
+    /// When the last objection that no yes lifts ends, if all of them end by themselves.
     pub(crate) fn ends(&self) -> Option<Timestamp> {
-        self.objections
-            .iter()
-            .map(|objection| objection.until)
-            .collect::<Option<Vec<_>>>()?
-            .into_iter()
-            .max()
+        let ends = self.hard().map(|objection| objection.until);
+        ends.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
+    /// Whether all that no yes lifts ends by itself.
     pub(crate) fn is_passing(&self) -> bool {
-        self.objections.iter().all(|objection| objection.passing)
+        self.hard().all(|objection| objection.passing)
+    }
+
+    /// What no yes lifts.
+    fn hard(&self) -> impl Iterator<Item = &Objection> {
+        let objections = self.objections.iter();
+        objections.filter(|objection| objection.effect != Effect::Ask)
     }
 
     pub(crate) fn is_quiet(&self) -> bool {

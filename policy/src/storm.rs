@@ -32,6 +32,7 @@ pub struct Storm {
     /// Since when it has been below half; none while it is not.
     calm: Option<Timestamp>,
     /// When was looked last.
+    #[serde(default)]
     looked: Timestamp,
 }
 
@@ -101,11 +102,11 @@ impl Gauge {
 
 impl Storms {
     /// Notes who fell sick, and whom the incident's root explains.
-    pub(crate) fn note(&mut self, incident: &Incident, world: &World, now: Timestamp) {
+    pub(crate) fn note(&mut self, incident: &Incident, world: &World) {
         let root = &incident.entity;
-        // One that comes back was opened long ago, and falls now.
+        // One that comes back was opened long ago, and falls with its new evidence.
         let at = match incident.phase {
-            IncidentPhase::Opened => now,
+            IncidentPhase::Opened => incident.opened.max(incident.newest_evidence),
             IncidentPhase::Updated | IncidentPhase::Resolved => incident.opened,
         };
         let fallen = self.fallen.get(root);

@@ -351,6 +351,48 @@ fn people_act_in_a_storm_and_what_did_not_help_is_taken_back() {
 }
 
 #[test]
+fn what_a_person_refused_in_a_storm_is_not_done_after_it() {
+    for refused in [true, false] {
+        let mut log = log_of(20);
+        nodes(&mut log, 6, 3);
+        let asked = act(&mut log).is(Verdict::Ask, "storm").clone();
+        if refused {
+            let proposal = asked.proposal.unwrap().digest;
+            let no = CommandBody::Reject { proposal };
+            log.command(person("ann", "operator"), no);
+        }
+        nodes(&mut log, 6, 0);
+        log.wait(620);
+        assert_eq!(log.core.stats().storm, None);
+        let answer = act(&mut log);
+        assert_eq!(answer.warrants.is_empty(), refused, "{answer:#?}");
+    }
+}
+
+#[test]
+fn a_question_stays_open_while_something_else_passes() {
+    let mut log = log_of(20);
+    fall_sick(&mut log, 10);
+    let asked = act(&mut log).is(Verdict::Ask, "storm").clone();
+    let request = CommandBody::Request {
+        action: Action::Scale {
+            replicas: 5,
+            from: 4,
+        },
+        target: target("cart", 1),
+    };
+    let other = log.command(person("bob", "operator"), request);
+    let other = other.warrant().clone();
+    log.done(&other, AssessmentVerdict::Verified);
+    // The workload is left alone for a while after any act.
+    assert!(act(&mut log).is_silent(), "the question stays open");
+    log.wait(300);
+    act(&mut log);
+    let answer = log.approve("ann", asked.proposal.unwrap().digest);
+    assert_eq!(answer.warrant().approvals[0].by, "ann");
+}
+
+#[test]
 fn a_snapshot_in_a_storm_changes_nothing() {
     let mut log = log_of(20);
     fall_sick(&mut log, 10);

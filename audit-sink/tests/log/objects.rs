@@ -71,6 +71,14 @@ async fn an_object_stands_until_it_is_gone_or_not_said_again() {
         (vec![pod(11, "b"), sync(10, 9, Begin)], "c cart"),
         // A statement that did not end says nothing of what it leaves out.
         (vec![sync(16, 3, Begin), pod(17, "d")], "c cart d"),
+        // Its end is on record before the beginning of the one after it, and that one's the other way round.
+        (
+            vec![sync(18, 3, End), sync(22, 4, End), pod(21, "e")],
+            "d e",
+        ),
+        (vec![sync(20, 4, Begin)], "e"),
+        // Said again after its end it is no statement.
+        (vec![sync(23, 4, Begin)], "e"),
     ];
     let database = Database::new().await;
     let mut connection = PgConnection::connect(&database.gateway_url())
@@ -98,7 +106,7 @@ async fn an_object_stands_until_it_is_gone_or_not_said_again() {
     .fetch_one(&mut connection)
     .await
     .unwrap();
-    assert_eq!(kept, 6, "what is swept is not kept");
+    assert_eq!(kept, 4, "what is swept is not kept");
     let reader = database.reader().await;
     let comparison = rebuild::compare(&reader).await.unwrap();
     assert!(comparison.agrees(), "{comparison}");

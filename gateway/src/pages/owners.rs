@@ -15,7 +15,7 @@ use super::words::{Thing, When};
 use crate::store::Reading;
 
 /// Objects that are shown: workloads, then pods, sick ones first.
-const SHOWN: i64 = 100;
+const SHOWN: usize = 100;
 /// Of the entities in `$1` those that stand, the owners of those that are pods, and the pods of all these.
 const STANDING: &str = "WITH named AS (SELECT jsonb_array_elements_text($1::jsonb) AS entity),
       top AS MATERIALIZED (SELECT entity FROM named
@@ -84,9 +84,13 @@ pub(super) async fn owners(
     let mut named: BTreeSet<String> = incident.affected.iter().map(Entity::to_string).collect();
     named.insert(incident.entity.clone());
     let asked = serde_json::to_string(&named).unwrap_or_default();
-    let found: Vec<Standing> = reading.read(STANDING, &[Some(asked)], SHOWN).await?;
+    // One more tells whether there is more.
+    let most = i64::try_from(SHOWN + 1).unwrap_or(i64::MAX);
+    let mut found: Vec<Standing> = reading.read(STANDING, &[Some(asked)], most).await?;
+    let cut = found.len() > SHOWN;
+    found.truncate(SHOWN);
     Ok(Owners {
-        cut: i64::try_from(found.len()).is_ok_and(|found| found == SHOWN),
+        cut,
         all: tree(found),
     })
 }

@@ -79,7 +79,7 @@ impl Core {
             .incident
             .and_then(|id| self.state.dossiers.get_mut(&id))
         {
-            dossier.refuse(digest);
+            dossier.reject(digest);
         }
         let text = if command.reason.trim().is_empty() {
             why
