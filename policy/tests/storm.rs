@@ -107,7 +107,7 @@ fn many_and_more_than_their_share_are_a_storm() {
         let answer = act(&mut log);
         if storm {
             let decision = answer.is(Verdict::Ask, "storm");
-            let text = format!("storm: {sick} of {known} workloads fell sick within 2 min");
+            let text = format!("{sick} of {known} workloads fell sick within 2 min");
             assert_eq!(decision.reasons[0].text, text);
             let flip = "approve it, or wait until it has been below half for 10 min";
             assert_eq!(decision.flip.as_deref(), Some(flip));
@@ -126,7 +126,7 @@ fn many_nodes_that_are_not_ready_are_a_storm() {
         let answer = act(&mut log);
         if storm {
             let decision = answer.is(Verdict::Ask, "storm");
-            let text = format!("storm: {failed} of {nodes} nodes were not ready");
+            let text = format!("{failed} of {nodes} nodes were not ready");
             assert_eq!(decision.reasons[0].text, text);
         } else {
             answer.warrant();

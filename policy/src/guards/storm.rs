@@ -17,8 +17,12 @@ pub(super) fn check(view: &View<'_>, case: &Case<'_>) -> Option<Objection> {
         "approve it, or wait until it has been below half for {}",
         words(limits.over_after.0)
     );
-    let text = format!("storm: {}", what(storm, limits));
-    Some(Objection::new(Effect::Ask, "storm", text, flip))
+    Some(Objection::new(
+        Effect::Ask,
+        "storm",
+        what(storm, limits),
+        flip,
+    ))
 }
 
 /// What made it one, at its worst.
